@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let cSettings: [CSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableWarning("all"),
+    .enableWarning("extra"),
+]
+
+// The programs carry the Swift runtime: a firewall must start on a box that has no Swift.
+let staticRuntime: [LinkerSetting] = [
+    .unsafeFlags(["-static-stdlib"]),
+    .linkedLibrary("_FoundationCShims"),
+    .linkedLibrary("_FoundationCollections"),
+    .linkedLibrary("swiftSynchronization"),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+/// A library target; its dependencies point to lower levels only.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: staticRuntime)
+}
+
+/// The tests of a library; they read their vectors from the folder `Vectors` beside them.
+func tests(of name: String, _ dependencies: [Target.Dependency] = [], vectors: Bool = false) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+        exclude: vectors ? ["Vectors"] : [], swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "npflua",
+    products: [
+        .executable(name: "npfluad", targets: ["npfluad"]),
+        .executable(name: "npfctl", targets: ["npfctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    ],
+    targets: [
+        // Level 0: foreign headers only.
+        .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+        .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+        .systemLibrary(
+            name: "CNetfilterQueue", pkgConfig: "libnetfilter_queue", providers: [.apt(["libnetfilter-queue-dev"])]),
+
+        // Level 1: the only C of our own.
+        .target(name: "CLuaShim", dependencies: ["CLua"], cSettings: cSettings),
+        .target(name: "CLinuxShim", cSettings: cSettings),
+
+        // Level 2: leaves.
+        library("Packet"),
+        library("CaptureFile"),
+        library("ConfigLanguage"),
+        library("ControlProtocol"),
+        library("LuaRuntime", ["CLua", "CLuaShim"]),
+        library("SystemSupport", ["CLinuxShim"]),
+
+        // Level 3.
+        library("Ruleset", ["ConfigLanguage", "Packet"]),
+        library("Luadata", ["CLuaShim", "LuaRuntime"]),
+        library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),
+        library("KernelPlan"),
+
+        // Level 4.
+        library(
+            "Engine",
+            [
+                "CaptureFile", "ConfigLanguage", "ControlProtocol", "KernelPlan", "LuaRuntime", "Luadata", "Packet",
+                "PacketQueue", "Ruleset", "SystemSupport", logging,
+            ]),
+
+        // Level 5.
+        program("npfluad", ["Engine", "SystemSupport", argumentParser, logging]),
+        program(
+            "npfctl",
+            ["CaptureFile", "ControlProtocol", "Engine", "LuaRuntime", "Ruleset", "SystemSupport", argumentParser]),
+
+        tests(of: "Packet"),
+        tests(of: "CaptureFile"),
+        tests(of: "ConfigLanguage"),
+        tests(of: "ControlProtocol"),
+        tests(of: "LuaRuntime", ["CLua", "CLuaShim"]),
+        tests(of: "SystemSupport"),
+        tests(of: "Ruleset", ["ConfigLanguage", "Packet"]),
+        tests(of: "Luadata", ["LuaRuntime"]),
+        tests(of: "PacketQueue", ["SystemSupport"]),
+        tests(of: "KernelPlan"),
+        tests(of: "Engine", ["CaptureFile", "LuaRuntime", "Packet", "Ruleset", "SystemSupport"]),
+        .testTarget(
+            name: "EndToEnd", dependencies: ["ControlProtocol", "SystemSupport"], path: "Tests/EndToEnd",
+            swiftSettings: swiftSettings),
+    ]
+)

@@ -1,0 +1,3 @@
+#ifndef CLinuxShim_H
+#define CLinuxShim_H
+#endif

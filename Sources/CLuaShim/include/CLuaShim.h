@@ -1,0 +1,3 @@
+#ifndef CLuaShim_H
+#define CLuaShim_H
+#endif
