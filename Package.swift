@@ -87,25 +87,41 @@ let package = Package(
                 "PacketQueue", "Ruleset", "SystemSupport", logging,
             ]),
 
+        library("CommandLineSupport", ["SystemSupport", argumentParser]),
+
         // Level 5.
-        program("npfluad", ["Engine", "SystemSupport", argumentParser, logging]),
+        program("npfluad", ["CommandLineSupport", "Engine", "SystemSupport", argumentParser, logging]),
         program(
             "npfctl",
-            ["CaptureFile", "ControlProtocol", "Engine", "LuaRuntime", "Ruleset", "SystemSupport", argumentParser]),
+            [
+                "CaptureFile", "CommandLineSupport", "ControlProtocol", "Engine", "LuaRuntime", "Luadata", "Packet",
+                "PacketQueue", "Ruleset", "SystemSupport", argumentParser,
+            ]),
 
-        tests(of: "Packet"),
-        tests(of: "CaptureFile"),
-        tests(of: "ConfigLanguage"),
+        .target(name: "TestSupport", dependencies: ["Packet"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        // Counts the allocations of the whole test program, so that tests can show that a path makes none.
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter", cSettings: cSettings),
+
+        tests(of: "Packet", ["TestSupport"]),
+        tests(of: "CaptureFile", ["TestSupport"]),
+        tests(of: "ConfigLanguage", vectors: true),
+        tests(of: "CommandLineSupport", [argumentParser]),
         tests(of: "ControlProtocol"),
         tests(of: "LuaRuntime", ["CLua", "CLuaShim"]),
-        tests(of: "SystemSupport"),
-        tests(of: "Ruleset", ["ConfigLanguage", "Packet"]),
-        tests(of: "Luadata", ["LuaRuntime"]),
-        tests(of: "PacketQueue", ["SystemSupport"]),
-        tests(of: "KernelPlan"),
-        tests(of: "Engine", ["CaptureFile", "LuaRuntime", "Packet", "Ruleset", "SystemSupport"]),
+        tests(of: "SystemSupport", ["CAllocationCounter"]),
+        tests(of: "Ruleset", ["ConfigLanguage", "Packet", "TestSupport"], vectors: true),
+        tests(of: "Luadata", ["LuaRuntime", "TestSupport"], vectors: true),
+        tests(of: "PacketQueue", ["CAllocationCounter", "SystemSupport"]),
+        tests(of: "KernelPlan", ["SystemSupport"]),
+        tests(
+            of: "Engine",
+            [
+                "CAllocationCounter", "ConfigLanguage", "LuaRuntime", "Luadata", "Packet", "Ruleset", "SystemSupport",
+                "TestSupport",
+            ]),
         .testTarget(
             name: "EndToEnd", dependencies: ["ControlProtocol", "SystemSupport"], path: "Tests/EndToEnd",
+            exclude: ["README.md"],
             swiftSettings: swiftSettings),
     ]
 )

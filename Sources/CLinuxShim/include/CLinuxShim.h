@@ -1,3 +1,45 @@
-#ifndef CLinuxShim_H
-#define CLinuxShim_H
+#ifndef CLINUXSHIM_H
+#define CLINUXSHIM_H
+
+/*
+ * What Swift's Glibc module does not show: headers that it leaves out, and
+ * functions that glibc declares for _GNU_SOURCE alone. No logic.
+ */
+
+#include <linux/capability.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sched.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+
+/* The layout of struct mmsghdr, which needs _GNU_SOURCE. */
+struct linux_mmsghdr {
+	struct msghdr msg_hdr;
+	unsigned int msg_len;
+};
+
+const char *linux_error_name(int code);
+const char *linux_error_text(int code);
+
+int linux_accept4(int fd, int flags);
+int linux_recvmmsg(int fd, struct linux_mmsghdr *messages, unsigned int count, int flags);
+int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
+
+int linux_memfd_create(const char *name);
+int linux_pidfd_open(pid_t pid);
+int linux_pthread_setname(const char *name);
+int linux_setns(int fd, int type);
+int linux_unshare(int flags);
+
+/* The 64 bits of the calling thread's effective capabilities. */
+int linux_effective_capabilities(uint64_t *capabilities);
+
+char *const *linux_environment(void);
+
 #endif

@@ -1,0 +1,17 @@
+internal import CLinuxShim
+internal import Glibc
+
+/// The system's clocks, in nanoseconds.
+public enum Clock {
+    /// Time since some point at or before the system's start; never set back (CLOCK_MONOTONIC).
+    public static var monotonic: UInt64 { nanoseconds(of: CLOCK_MONOTONIC) }
+
+    /// Time since 1970-01-01 UTC (CLOCK_REALTIME).
+    public static var realtime: UInt64 { nanoseconds(of: CLOCK_REALTIME) }
+
+    private static func nanoseconds(of clock: clockid_t) -> UInt64 {
+        var time = timespec()
+        unsafe clock_gettime(clock, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
