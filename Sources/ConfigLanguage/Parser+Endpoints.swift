@@ -1,0 +1,205 @@
+extension Parser {
+    /// Parses `[!] ADDRESSES [port PORTS]`.
+    ///
+    /// - Parameters:
+    ///   - protocols: The rule's protocols, which must have ports if the rule names some.
+    ///   - family: The family that the rule is about so far; a literal address states it where nothing did.
+    mutating func parseEndpoint(
+        of protocols: [Configuration.ProtocolMatch], family: inout Configuration.Family?
+    ) throws(Diagnostic) -> Configuration.Endpoint {
+        var endpoint = Configuration.Endpoint()
+        let location = token.location
+        endpoint.isNegated = try accept("!")
+        endpoint.addresses = try parseAddresses(family: &family)
+        if endpoint.isNegated && endpoint.addresses.isEmpty {
+            throw Diagnostic(at: location, "nothing matches `!` with all addresses; write `any` or other addresses")
+        }
+        guard isAt(word: "port") else { return endpoint }
+        if let other = protocols.first(where: { $0.number != 6 && $0.number != 17 }) {
+            throw Diagnostic(
+                at: token.location,
+                "`port` goes with `proto tcp`, `proto udp` or `proto { tcp, udp }`, not with protocol \(other.number)")
+        }
+        try advance()
+        endpoint.ports = try parsePorts()
+        return endpoint
+    }
+
+    /// Parses `any`, `ADDRESS` or `{ ADDRESS, … }`; empty where all addresses match.
+    private mutating func parseAddresses(
+        family: inout Configuration.Family?
+    ) throws(Diagnostic) -> [Configuration.AddressElement] {
+        if try accept(word: "any") { return [] }
+        var prefixes: [AddressPrefix] = []
+        var sharedFamily = family
+        try parseList { parser throws(Diagnostic) in
+            let start = parser.token.location
+            for prefix in try parser.parseAddressElement() {
+                guard sharedFamily == nil || sharedFamily == prefix.family else {
+                    let family = prefix.family == .inet4 ? "an IPv4" : "an IPv6"
+                    throw Diagnostic(
+                        at: start,
+                        "`\(prefix)` is \(family) address, and the rule is about the other family; write a rule for each"
+                    )
+                }
+                sharedFamily = prefix.family
+                prefixes.append(prefix)
+            }
+        }
+        // As in NPF the network of all addresses is `any`, which is no criterion and leaves the family open.
+        if prefixes.contains(where: { $0.length == 0 }) { return [] }
+        family = sharedFamily
+        return prefixes.map { .prefix($0) }
+    }
+
+    private mutating func parseAddressElement() throws(Diagnostic) -> [AddressPrefix] {
+        guard case .variable(let name) = token.kind else { return [try parsePrefix()] }
+        let location = token.location
+        let prefixes = try expand(name, at: location).map { element throws(Diagnostic) in
+            guard case .prefix(let prefix) = element.value else {
+                throw Diagnostic(at: location, "`$\(name)` holds something else than addresses")
+            }
+            return prefix
+        }
+        try advance()
+        return prefixes
+    }
+
+    /// Parses `ADDRESS [/ LENGTH|MASK]`.
+    mutating func parsePrefix() throws(Diagnostic) -> AddressPrefix {
+        let (location, written) = (token.location, token.quoted)
+        guard case .address(let text) = token.kind else {
+            try refuseInterfaceAddresses()
+            if case .table = token.kind {
+                throw Diagnostic(at: location, "\(written): tables are not in this version")
+            }
+            if isAt("!") { throw Diagnostic(at: location, "`!` stands before a whole list, not inside it") }
+            if isAt(word: "port") {
+                throw Diagnostic(
+                    at: location, "expected an address before `port`; `any port …` takes those of every address")
+            }
+            if case .word = token.kind, !isAt(word: "any") {
+                throw Diagnostic(at: location, "expected an address, not \(written); names of hosts are not resolved")
+            }
+            throw unexpected("an address")
+        }
+        guard let (family, address) = parseAddress(text) else { throw malformedAddress(text) }
+        try advance()
+        guard try accept("/") else {
+            return AddressPrefix(family: family, address: address, length: family.bitWidth)
+        }
+        let length = try parsePrefixLength(family)
+        let prefix = AddressPrefix(family: family, address: address, length: length)
+        guard prefix.address == address else {
+            throw Diagnostic(
+                at: location, "`\(text)/\(length)` has bits behind its prefix; the network is `\(prefix)`")
+        }
+        return prefix
+    }
+
+    private mutating func parsePrefixLength(_ family: Configuration.Family) throws(Diagnostic) -> Int {
+        let location = token.location
+        switch token.kind {
+        case .number(let value):
+            guard value <= family.bitWidth else {
+                let name = family == .inet4 ? "IPv4" : "IPv6"
+                throw Diagnostic(at: location, "an \(name) prefix has at most \(family.bitWidth) bits, not \(value)")
+            }
+            try advance()
+            return Int(value)
+        case .address(let text):
+            guard family == .inet4, let (maskFamily, mask) = parseAddress(text), maskFamily == .inet4 else {
+                throw Diagnostic(at: location, "expected a prefix's length after `/`, not `\(text)`")
+            }
+            let length = (~UInt32(truncatingIfNeeded: mask)).leadingZeroBitCount
+            guard AddressPrefix(family: .inet4, address: .max >> 96, length: length).address == mask else {
+                throw Diagnostic(at: location, "the mask `\(text)` has gaps; write a prefix's length, such as `/24`")
+            }
+            try advance()
+            return length
+        default:
+            throw unexpected("a prefix's length")
+        }
+    }
+
+    private func malformedAddress(_ text: String) -> Diagnostic {
+        let groups = text.split(separator: ":", omittingEmptySubsequences: false)
+        if groups.count == 6, groups.allSatisfy({ $0.utf8.count == 2 }) {
+            return Diagnostic(at: token.location, "`\(text)`: layer-2 addresses are not in this version")
+        }
+        let form =
+            text.utf8.contains(UInt8(ascii: ":"))
+            ? "it has eight groups of hexadecimal digits, or `::` for the groups of zeros"
+            : "it has four numbers up to 255 without leading zeros"
+        return Diagnostic(at: token.location, "`\(text)` is no address: \(form)")
+    }
+}
+
+// MARK: Ports
+
+extension Parser {
+    /// Parses `RANGE` or `{ RANGE, … }`, after `port`.
+    private mutating func parsePorts() throws(Diagnostic) -> [Configuration.PortRange] {
+        if isAt("!") { throw Diagnostic(at: token.location, "`!` stands before addresses only, not before ports") }
+        var ports: [Configuration.PortRange] = []
+        try parseList { parser throws(Diagnostic) in ports += try parser.parsePortElement() }
+        return ports
+    }
+
+    private mutating func parsePortElement() throws(Diagnostic) -> [Configuration.PortRange] {
+        let location = token.location
+        if case .variable(let name) = token.kind {
+            let ranges = try expand(name, at: location).map { element throws(Diagnostic) in
+                switch element.value {
+                case .number(let port): try portRange(port, port, at: element.location)
+                case .range(let first, let last): try portRange(first, last, at: element.location)
+                case .name(let name): try namedPort(name, at: element.location)
+                case .prefix, .variable:
+                    throw Diagnostic(at: location, "`$\(name)` holds something else than ports")
+                }
+            }
+            try advance()
+            return ranges
+        }
+        let first = try parsePort()
+        guard try accept("-") else { return [first] }
+        let last = try parsePort()
+        return [try portRange(UInt64(first.first), UInt64(last.first), at: location)]
+    }
+
+    /// Parses a port's number or name, as a range of one.
+    private mutating func parsePort() throws(Diagnostic) -> Configuration.PortRange {
+        let location = token.location
+        let port: Configuration.PortRange
+        if case .number(let number) = token.kind {
+            port = try portRange(number, number, at: location)
+        } else if let name = text {
+            port = try namedPort(name, at: location)
+        } else {
+            throw unexpected("a port")
+        }
+        try advance()
+        return port
+    }
+
+    private func portRange(
+        _ first: UInt64, _ last: UInt64, at location: SourceLocation
+    ) throws(Diagnostic) -> Configuration.PortRange {
+        guard let first = UInt16(exactly: first), let last = UInt16(exactly: last) else {
+            throw Diagnostic(at: location, "\(max(first, last)) is no port: they go from 0 to 65535")
+        }
+        guard first <= last else {
+            throw Diagnostic(at: location, "no port is in the range \(first)-\(last); write \(last)-\(first)")
+        }
+        return Configuration.PortRange(first: first, last: last)
+    }
+
+    private func namedPort(_ name: String, at location: SourceLocation) throws(Diagnostic) -> Configuration.PortRange {
+        guard let port = WellKnown.ports[name] else {
+            let near = closest(to: name, among: WellKnown.ports.keys.sorted())
+            let hint = near.map { "did you mean `\($0)`?" } ?? "write its number, or quote a name with `-`"
+            throw Diagnostic(at: location, "the port name `\(name)` is unknown; \(hint)")
+        }
+        return Configuration.PortRange(first: port, last: port)
+    }
+}
