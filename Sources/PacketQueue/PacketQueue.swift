@@ -1,1 +1,157 @@
-// Skeleton.
+internal import CMnl
+internal import CNetfilterQueue
+internal import Glibc
+internal import SystemSupport
+
+/// The owner of one NFQUEUE number: takes packets from the kernel and gives it their verdicts.
+///
+/// Every packet gets one verdict between the `receive()` that brought it and the next; one that got none is dropped
+/// there, because its contents are gone. A verdict for an id that does not wait is ignored. Nothing but `init`
+/// allocates.
+@safe
+public struct PacketQueue: ~Copyable {
+    /// The packets that one `receive()` brings at most.
+    public static let capacity = 32
+
+    /// Packets that the kernel could not hand over because the socket was full: gaps in the ids, which it gives before
+    /// it tries.
+    ///
+    /// It has dropped them, or accepted them with `failOpen`.
+    public private(set) var overruns: UInt64 = 0
+
+    /// Verdicts that came too late: the packet was gone, for example with its interface.
+    public private(set) var lostVerdicts: UInt64 = 0
+
+    private let socket: QueueSocket
+    private var ring: ReceiveRing
+    private var window: PacketWindow
+    private var verdicts: VerdictBuffer
+    private var lastID: UInt32 = 0
+    private var refusal: Errno?
+
+    /// Takes the queue `number` in the calling thread's network namespace.
+    ///
+    /// - Parameters:
+    ///   - maximumLength: how many packets may wait in the kernel.
+    ///   - failOpen: a packet that finds the queue full is accepted instead of dropped.
+    public init(number: UInt16, maximumLength: UInt32, failOpen: Bool) throws(PacketQueueError) {
+        let ring = try ReceiveRing(slots: Self.capacity)
+        let verdicts = try VerdictBuffer(queueNumber: number, capacity: Self.capacity)
+        socket = try QueueSocket.take(number: number, maximumLength: maximumLength, failOpen: failOpen)
+        self.ring = ring
+        self.verdicts = verdicts
+        window = PacketWindow(capacity: Self.capacity)
+    }
+
+    /// Whether another socket has the queue `number`, in the calling thread's network namespace.
+    ///
+    /// Needs CAP_NET_ADMIN; without it every queue looks taken.
+    public static func isTaken(_ number: UInt16) -> Bool {
+        do throws(PacketQueueError) {
+            _ = try QueueSocket.take(number: number, maximumLength: 1, failOpen: false)
+            return false
+        } catch {
+            return error.code == .notPermitted || error.code == .busy
+        }
+    }
+
+    /// The netlink socket, for a poll.
+    public var descriptor: CInt { socket.descriptor }
+
+    /// Takes what waits, `capacity` packets at most, without blocking.
+    ///
+    /// Before that it settles the packets of the last call: it drops those without a verdict and sends what
+    /// `sendVerdicts()` has not sent.
+    ///
+    /// - Returns: how many packets `packet(at:)` now has; 0: the queue is empty.
+    /// - Throws: when the queue is no longer ours, or a change of its settings was refused.
+    public mutating func receive() throws(PacketQueueError) -> Int {
+        while let id = window.undecided { drop(id) }
+        try sendVerdicts()
+        window.removeAll()
+        while true {
+            while !window.isFull, let message = ring.next() { take(message) }
+            if window.count > 0 { return window.count }
+            if let refusal {
+                self.refusal = nil
+                throw socket.explain(refusal)
+            }
+            do {
+                guard try ring.fill(from: descriptor) else { return 0 }
+            } catch {
+                // The kernel clears it by telling it; what was lost shows in the ids.
+                if error != .noBufferSpace { throw socket.explain(error) }
+            }
+        }
+    }
+
+    private mutating func take(_ message: PacketMessage) {
+        switch message {
+        case .packet(let packet):
+            overruns &+= UInt64(packet.id &- lastID &- 1)
+            lastID = packet.id
+            window.append(packet)
+        case .answer(QueueSocket.verdictSequence, ENOENT):
+            lostVerdicts &+= 1
+        case .answer(_, let code) where code != 0:
+            refusal = Errno(code)
+        case .answer, .other:
+            break
+        }
+    }
+
+    /// The packet at `index`, counted from 0, of the last `receive()`.
+    public func packet(at index: Int) -> QueuedPacket {
+        window[index]
+    }
+
+    /// Lets the packet `id` go on as it is.
+    public mutating func accept(_ id: UInt32) {
+        switch window.settle(id) {
+        case .next: verdicts.acceptNext(id)
+        case .early: verdicts.accept(id)
+        case .none: break
+        }
+    }
+
+    /// Drops the packet `id`.
+    public mutating func drop(_ id: UInt32) {
+        guard window.settle(id) != .none else { return }
+        verdicts.drop(id)
+    }
+
+    /// Lets the packet `id` go on with `payload`, from the IP header on, in place of its contents.
+    ///
+    /// The checksums have to be right. More than 65,531 bytes do not fit into a verdict: the packet is dropped.
+    public mutating func replace(_ id: UInt32, with payload: UnsafeRawBufferPointer) {
+        guard window.settle(id) != .none else { return }
+        if payload.count <= VerdictBuffer.maximumPayload {
+            unsafe verdicts.replace(id, with: payload)
+        } else {
+            verdicts.drop(id)
+        }
+    }
+
+    /// Gives the kernel the verdicts so far; what it could not take is kept for the next call.
+    public mutating func sendVerdicts() throws(PacketQueueError) {
+        do {
+            try verdicts.send(over: descriptor)
+        } catch {
+            throw socket.explain(error)
+        }
+    }
+
+    /// Changes what happens to a packet that finds the queue full.
+    ///
+    /// The kernel's answer comes behind the packets that wait: a refusal is thrown by a `receive()`.
+    public mutating func setFailOpen(_ failOpen: Bool) throws(PacketQueueError) {
+        try socket.setFailOpen(failOpen)
+    }
+
+    /// The kernel's counters of queue `number`; nil: nobody has that queue, or only root may read them.
+    ///
+    /// For the control thread: it reads `/proc`, in the calling thread's network namespace.
+    public static func kernelCounters(number: UInt16) -> QueueCounters? {
+        QueueCounters(number: number)
+    }
+}

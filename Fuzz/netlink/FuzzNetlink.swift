@@ -1,0 +1,28 @@
+#if canImport(PacketQueue)
+    import PacketQueue
+#endif
+
+/// Any bytes as a datagram of the queue's socket: nothing is read outside them, and every message moves on.
+@c(LLVMFuzzerTestOneInput)
+func fuzzNetlink(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    // An allocation of the exact size: the address sanitizer sees one byte too many.
+    let datagram = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4)
+    defer { unsafe datagram.deallocate() }
+    unsafe datagram.copyMemory(from: UnsafeRawBufferPointer(start: start, count: count))
+    var offset = 0
+    var before = -1
+    while let message = unsafe PacketMessage.parse(datagram, at: &offset) {
+        precondition(offset > before && offset <= count)
+        before = offset
+        if case .packet(let packet) = message {
+            precondition(packet.originalLength >= packet.payload.count)
+            blackHole(unsafe packet.payload.reduce(0, &+))
+        }
+    }
+    precondition(offset == count)
+    return 0
+}
+
+/// Keeps the reads above from being optimised away.
+@inline(never)
+private func blackHole(_ value: UInt8) {}

@@ -1,0 +1,165 @@
+import PacketQueue
+import Testing
+
+@Suite struct VerdictTests {
+    /// The messages to be sent, read back: "accept 3", "accept ≤9", "drop 4", "accept 5 [1.2.3]".
+    private func decode(_ messages: UnsafeRawBufferPointer) -> [String] {
+        func network(_ offset: Int) -> UInt32 {
+            unsafe UInt32(bigEndian: messages.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        }
+        var texts: [String] = []
+        var offset = 0
+        while offset < messages.count {
+            let length = Int(unsafe messages.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+            let type = unsafe messages.loadUnaligned(fromByteOffset: offset + 4, as: UInt16.self)
+            let flags = unsafe messages.loadUnaligned(fromByteOffset: offset + 6, as: UInt16.self)
+            #expect(flags == 1, "NLM_F_REQUEST alone: no answer to each verdict")
+            #expect(network(offset + 16) & 0xffff == 2014, "the queue")
+            #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 20, as: UInt16.self) == 12)
+            #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 22, as: UInt16.self) == 2)
+            let word = network(offset + 24) == 0 ? "drop" : network(offset + 24) == 1 ? "accept" : "?"
+            var text = "\(word) \(type == 0x0303 ? "≤" : type == 0x0301 ? "" : "?")\(network(offset + 28))"
+            if length > 32 {
+                #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 34, as: UInt16.self) == 10)
+                let size = Int(unsafe messages.loadUnaligned(fromByteOffset: offset + 32, as: UInt16.self)) - 4
+                text +=
+                    unsafe " [\(messages[offset + 36..<offset + 36 + size].map { String($0) }.joined(separator: "."))]"
+            }
+            texts.append(text)
+            offset += (length + 3) & ~3
+        }
+        return texts
+    }
+
+    @Test func gathersRunsOfAcceptsAndKeepsTheOrder() throws {
+        let table: [(name: String, verdicts: (inout VerdictBuffer) -> Void, expected: [String])] = [
+            ("none", { _ in }, []),
+            ("one accept", { $0.acceptNext(5) }, ["accept 5"]),
+            (
+                "a run",
+                {
+                    $0.acceptNext(5)
+                    $0.acceptNext(6)
+                    $0.acceptNext(7)
+                }, ["accept ≤7"]
+            ),
+            (
+                "a drop between two runs",
+                {
+                    $0.acceptNext(1)
+                    $0.acceptNext(2)
+                    $0.drop(3)
+                    $0.acceptNext(4)
+                    $0.acceptNext(5)
+                }, ["accept ≤2", "drop 3", "accept ≤5"]
+            ),
+            (
+                "an early accept",
+                {
+                    $0.acceptNext(1)
+                    $0.accept(9)
+                    $0.acceptNext(2)
+                }, ["accept 1", "accept 9", "accept 2"]
+            ),
+            (
+                "over the largest id",
+                {
+                    $0.acceptNext(.max)
+                    $0.acceptNext(0)
+                }, ["accept ≤0"]
+            ),
+            (
+                "a replaced packet",
+                { verdicts in
+                    unsafe [UInt8]([1, 2, 3]).withUnsafeBytes { unsafe verdicts.replace(3, with: $0) }
+                    verdicts.drop(4)
+                }, ["accept 3 [1.2.3]", "drop 4"]
+            ),
+        ]
+        for (name, give, expected) in table {
+            var verdicts = try VerdictBuffer(queueNumber: 2014, capacity: 8)
+            give(&verdicts)
+            #expect(unsafe decode(verdicts.pending()) == expected, "\(name)")
+        }
+    }
+
+    @Test func holdsTheLongestPayloadForEveryPacket() throws {
+        var verdicts = try VerdictBuffer(queueNumber: 2014, capacity: 4)
+        let payload = [UInt8](repeating: 7, count: VerdictBuffer.maximumPayload)
+        for id in 1...UInt32(4) {
+            unsafe payload.withUnsafeBytes { unsafe verdicts.replace(id, with: $0) }
+        }
+        let pending = unsafe verdicts.pending()
+        #expect(pending.count == 4 * (32 + 65_536 - 0))
+        let first = unsafe VerdictBuffer.datagram(of: pending)
+        #expect(first == 65_568, "one message: a second does not fit into \(VerdictBuffer.datagramSize)")
+    }
+
+    @Test func sendsTheRestWhenItIsShort() throws {
+        var verdicts = try VerdictBuffer(queueNumber: 2014, capacity: 4)
+        verdicts.drop(1)
+        verdicts.drop(2)
+        #expect(unsafe VerdictBuffer.datagram(of: verdicts.pending()) == 64)
+    }
+}
+
+@Suite struct PacketWindowTests {
+    private func window(_ ids: [UInt32]) -> PacketWindow {
+        var window = PacketWindow(capacity: 8)
+        for id in ids {
+            var packet = QueuedPacket()
+            packet.id = id
+            window.append(packet)
+        }
+        return window
+    }
+
+    @Test func tellsWhetherAVerdictComesInItsTurn() {
+        let table: [(ids: [UInt32], verdicts: [UInt32], turns: [PacketWindow.Turn], undecided: UInt32?)] = [
+            ([], [1], [.none], nil),
+            ([1, 2, 3], [], [], 1),
+            ([1, 2, 3], [1, 2, 3], [.next, .next, .next], nil),
+            ([1, 2, 3], [2, 1, 3], [.early, .next, .next], nil),
+            ([1, 2, 3], [3, 2, 1], [.early, .early, .next], nil),
+            ([1, 2, 3], [1, 1], [.next, .none], 2),
+            ([1, 2, 3], [3, 3], [.early, .none], 1),
+            ([1, 2, 3], [4, 1], [.none, .next], 2),
+            ([.max, 0], [.max, 0], [.next, .next], nil),
+        ]
+        for (ids, verdicts, turns, undecided) in table {
+            var window = window(ids)
+            #expect(verdicts.map { window.settle($0) } == turns, "\(ids) settled \(verdicts)")
+            #expect(window.undecided == undecided, "\(ids) settled \(verdicts)")
+        }
+    }
+
+    @Test func forgetsItsPackets() {
+        var window = window([1, 2])
+        #expect(window.settle(2) == .early)
+        window.removeAll()
+        #expect(window.count == 0 && window.undecided == nil && window.settle(1) == .none)
+        window.append(QueuedPacket())
+        #expect(window.count == 1 && window.undecided == 0 && window[0].id == 0)
+    }
+}
+
+@Suite struct QueueCountersTests {
+    private let table = """
+            0  61033      0 2 65531     0     0        0  1
+         2014   4660     12 2 65531     3     4      170  1
+
+        """
+
+    @Test func findsTheLineOfTheQueue() throws {
+        let counters = try #require(QueueCounters(table: table, number: 2014))
+        #expect(counters.ownerPort == 4660)
+        #expect(counters.queued == 12)
+        #expect(counters.droppedQueueFull == 3)
+        #expect(counters.droppedSocketFull == 4)
+        #expect(counters.sequence == 170)
+        #expect(QueueCounters(table: table, number: 0)?.ownerPort == 61033)
+        #expect(QueueCounters(table: table, number: 2) == nil)
+        #expect(QueueCounters(table: "2014 1 2 3", number: 2014) == nil)
+        #expect(QueueCounters(table: "", number: 0) == nil)
+    }
+}
