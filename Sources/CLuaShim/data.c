@@ -1,0 +1,289 @@
+/* Data objects: fields, segments, and the module `data`. */
+#include "data.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+const char ls_data_kind;
+
+static ls_data *check_self(lua_State *L)
+{
+	ls_data *data = ls_userdata(L, 1, &ls_data_kind);
+
+	luaL_argexpected(L, data != NULL, 1, "data");
+	return data;
+}
+
+ls_data *ls_push_data(ls_state *s, size_t own_bytes)
+{
+	ls_data *data = lua_newuserdatauv(s->L, sizeof(*data) + own_bytes, LS_DATA_USER_VALUES);
+
+	data->kind = &ls_data_kind;
+	data->bytes = (uint8_t *)(data + 1);
+	data->length = (int64_t)own_bytes;
+	data->epoch = 0;
+	data->layout = NULL;
+	data->writable = true;
+	data->is_view = false;
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->metatable);
+	lua_setmetatable(s->L, -2);
+	return data;
+}
+
+/* The field of the key at index 2. Names are interned, so a name is found by its address. */
+static const ls_field *find_field(lua_State *L, const ls_data *data)
+{
+	const ls_layout *layout = data->layout;
+	const ls_field *field, *end;
+	const char *name;
+	int place;
+
+	if (layout == NULL)
+		return NULL;
+	if (lua_type(L, 2) == LUA_TSTRING) {
+		name = lua_tostring(L, 2);
+		for (field = layout->fields, end = field + layout->count; field < end; field++) {
+			if (field->name == name)
+				return field;
+		}
+		return NULL;
+	}
+	lua_getiuservalue(L, 1, LS_LAYOUT);
+	lua_getiuservalue(L, -1, LS_NAMES);
+	lua_pushvalue(L, 2);
+	field = NULL;
+	if (lua_rawget(L, -2) != LUA_TNIL) {
+		place = (int)lua_tointeger(L, -1);
+		field = &layout->fields[place];
+	}
+	lua_pop(L, 3);
+	return field;
+}
+
+/* A numeral of any length is a number to Lua, and takes its time to become one. */
+static lua_Integer to_integer(lua_State *L, int index)
+{
+	if (lua_type(L, index) == LUA_TSTRING)
+		ls_charge(L, (int64_t)(lua_rawlen(L, index) / 8));
+	return lua_tointeger(L, index);
+}
+
+static int push_field(lua_State *L, const ls_state *s, const ls_data *data, const ls_field *field)
+{
+	int64_t length = ls_length(s, data);
+
+	if (field->is_string) {
+		ls_extent extent = s->operations.extent(length, field->offset, field->length);
+
+		if (extent.length > 0) {
+			lua_pushlstring(L, (const char *)data->bytes + extent.offset, (size_t)extent.length);
+			return 1;
+		}
+	} else {
+		ls_number number = s->operations.read(data->bytes, length, field);
+
+		if (number.present) {
+			lua_pushinteger(L, number.value);
+			return 1;
+		}
+	}
+	lua_pushnil(L);
+	return 1;
+}
+
+/* `__index`; scripts cannot get at the function itself, so index 1 is always a data object. Upvalue 1: methods. */
+static int read_field(lua_State *L)
+{
+	const ls_data *data = lua_touserdata(L, 1);
+	const ls_field *field = find_field(L, data);
+
+	if (field != NULL)
+		return push_field(L, ls_of(L), data, field);
+	lua_settop(L, 2);
+	lua_rawget(L, lua_upvalueindex(1));
+	return 1;
+}
+
+/* `__newindex`, as above. What does not fit, or is not there, is not written. */
+static int write_field(lua_State *L)
+{
+	ls_state *s = ls_of(L);
+	ls_data *data = lua_touserdata(L, 1);
+	const ls_field *field = find_field(L, data);
+	int64_t length = ls_length(s, data);
+	bool written = false;
+
+	if (field == NULL || !data->writable)
+		return 0;
+	if (field->is_string) {
+		ls_extent extent = s->operations.extent(length, field->offset, field->length);
+		size_t size = 0;
+		const char *bytes = extent.length > 0 ? lua_tolstring(L, 3, &size) : NULL;
+
+		if (bytes != NULL && size > 0) {
+			if (size > (size_t)extent.length)
+				size = (size_t)extent.length;
+			memcpy(data->bytes + extent.offset, bytes, size);
+			written = true;
+		}
+	} else {
+		written = s->operations.write(data->bytes, length, field, to_integer(L, 3));
+	}
+	if (written && data->epoch != 0)
+		s->written = true;
+	return 0;
+}
+
+static int length(lua_State *L)
+{
+	lua_pushinteger(L, ls_length(ls_of(L), lua_touserdata(L, 1)));
+	return 1;
+}
+
+static int to_string(lua_State *L)
+{
+	const ls_data *data = lua_touserdata(L, 1);
+
+	lua_pushlstring(L, (const char *)data->bytes, (size_t)ls_length(ls_of(L), data));
+	return 1;
+}
+
+/* d:layout(table): d. Anything else than a table changes nothing. */
+static int set_layout(lua_State *L)
+{
+	ls_data *data = check_self(L);
+
+	if (!lua_istable(L, 2))
+		return 0;
+	lua_settop(L, 2);
+	data->layout = ls_compile_layout(L, 2, lua_upvalueindex(1));
+	lua_setiuservalue(L, 1, LS_LAYOUT);
+	lua_settop(L, 1);
+	return 1;
+}
+
+/*
+ * d:segment([offset [, length]]): the same memory, or nil if that is not all inside. How long a packet is is not the
+ * script's choice, so what it asks of the packet itself it gets as far as the packet goes: segment(0, 255) is "the
+ * first 255 bytes, or what there is".
+ */
+static int segment(lua_State *L)
+{
+	ls_state *s = ls_of(L);
+	const ls_data *data = check_self(L);
+	int64_t whole = ls_length(s, data);
+	int64_t offset = to_integer(L, 2);
+	int64_t rest = offset >= 0 && offset < whole ? whole - offset : 0;
+	int64_t wanted = lua_isnoneornil(L, 3) ? rest : to_integer(L, 3);
+	ls_extent extent = s->operations.extent(whole, offset, data->is_view && wanted > rest ? rest : wanted);
+	ls_data *part;
+
+	if (extent.length < 0) {
+		lua_pushnil(L);
+		return 1;
+	}
+	part = ls_push_data(s, 0);
+	part->bytes = data->bytes + extent.offset;
+	part->length = extent.length;
+	part->epoch = data->epoch;
+	part->writable = data->writable;
+	if (lua_getiuservalue(L, 1, LS_ROOT) == LUA_TNIL) {
+		lua_pop(L, 1);
+		lua_pushvalue(L, 1);
+	}
+	lua_setiuservalue(L, -2, LS_ROOT);
+	return 1;
+}
+
+/* Pushes a data object with the low bytes of a table's integers; what is no integer is 0. */
+static void new_from_table(lua_State *L)
+{
+	lua_Unsigned size = lua_rawlen(L, 1);
+	ls_data *data = ls_push_data(ls_of(L), size);
+	lua_Unsigned i;
+
+	for (i = 0; i < size; i++) {
+		ls_charge(L, 2);
+		lua_rawgeti(L, 1, (lua_Integer)i + 1);
+		data->bytes[i] = (uint8_t)to_integer(L, -1);
+		lua_pop(L, 1);
+	}
+}
+
+/* data.new(table | size | string): a data object of its own memory; nil if that has no byte. */
+static int new_data(lua_State *L)
+{
+	ls_state *s = ls_of(L);
+	lua_Integer size;
+
+	switch (lua_type(L, 1)) {
+	case LUA_TTABLE:
+		new_from_table(L);
+		break;
+	case LUA_TNUMBER:
+		size = lua_tointeger(L, 1);
+		if (size > 0)
+			memset(ls_push_data(s, (size_t)size)->bytes, 0, (size_t)size);
+		else
+			lua_pushnil(L);
+		break;
+	case LUA_TSTRING:
+		size = (lua_Integer)lua_rawlen(L, 1);
+		memcpy(ls_push_data(s, (size_t)size)->bytes, lua_tostring(L, 1), (size_t)size);
+		break;
+	default:
+		lua_pushnil(L);
+	}
+	if (lua_isuserdata(L, -1) && ((ls_data *)lua_touserdata(L, -1))->length == 0)
+		lua_pushnil(L);
+	return 1;
+}
+
+/* data.layout(table): the same table, compiled. */
+static int new_layout(lua_State *L)
+{
+	if (!lua_istable(L, 1))
+		return 0;
+	lua_settop(L, 1);
+	ls_compile_layout(L, 1, lua_upvalueindex(1));
+	lua_settop(L, 1);
+	return 1;
+}
+
+/* Sets a function of the table on top, with the methods at an index as its upvalue. */
+static void set_function(lua_State *L, const char *name, lua_CFunction function, int methods)
+{
+	lua_pushvalue(L, methods);
+	lua_pushcclosure(L, function, 1);
+	lua_setfield(L, -2, name);
+}
+
+void ls_open_data(ls_state *s, const ls_data_operations *operations)
+{
+	lua_State *L = s->L;
+	int methods;
+
+	s->operations = *operations;
+	lua_newtable(L);
+	methods = lua_gettop(L);
+	set_function(L, "layout", set_layout, methods);
+	set_function(L, "segment", segment, methods);
+
+	lua_newtable(L);
+	set_function(L, "__index", read_field, methods);
+	set_function(L, "__newindex", write_field, methods);
+	set_function(L, "__len", length, methods);
+	set_function(L, "__tostring", to_string, methods);
+	lua_pushliteral(L, "data");
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable");
+	s->metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+
+	ls_push_modules(L);
+	lua_newtable(L);
+	set_function(L, "new", new_data, methods);
+	set_function(L, "layout", new_layout, methods);
+	lua_setfield(L, -2, "data");
+	lua_settop(L, methods - 1);
+}

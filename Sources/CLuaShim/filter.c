@@ -1,0 +1,116 @@
+/* The call that shows memory to a script and reads its answer. This is on the packet path. */
+#include "data.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+static void push_view(ls_state *s, const ls_region *region)
+{
+	ls_data *view = ls_push_data(s, 0);
+
+	view->bytes = region->data;
+	view->length = (int64_t)region->length;
+	view->epoch = s->epoch;
+	view->writable = region->writable;
+	view->is_view = true;
+}
+
+static void set_string(lua_State *L, const char *name, const char *value)
+{
+	lua_pushstring(L, value);
+	lua_setfield(L, -2, name);
+}
+
+static void push_context(lua_State *L, const ls_context *context)
+{
+	lua_createtable(L, 0, 5);
+	set_string(L, "interface", context->interface);
+	set_string(L, "direction", context->direction);
+	set_string(L, "rule", context->rule);
+	lua_pushnumber(L, (lua_Number)context->time_ns / 1e9);
+	lua_setfield(L, -2, "time");
+	lua_pushinteger(L, context->mark);
+	lua_setfield(L, -2, "mark");
+}
+
+static void note_wrong_answer(ls_state *s, int function)
+{
+	lua_State *L = s->L;
+	lua_Debug source;
+	char answer[64];
+
+	if (lua_type(L, -1) == LUA_TSTRING)
+		snprintf(answer, sizeof(answer), "\"%.40s\"", lua_tostring(L, -1));
+	else if (lua_isinteger(L, -1))
+		snprintf(answer, sizeof(answer), LUA_INTEGER_FMT, lua_tointeger(L, -1));
+	else
+		snprintf(answer, sizeof(answer), "a %s", luaL_typename(L, -1));
+	lua_rawgeti(L, LUA_REGISTRYINDEX, function);
+	lua_getinfo(L, ">S", &source);
+	ls_set_message(s, "%s:%d: the function returned %s, not true, false, nothing, \"return\", \"pass-flow\" or "
+		       "\"block-flow\"", source.short_src, source.linedefined, answer);
+}
+
+/* The answer on top of the stack. */
+static ls_answer read_answer(ls_state *s, int function)
+{
+	static const struct {
+		const char *text;
+		ls_answer answer;
+	} words[] = { { "return", LS_RETURN }, { "pass-flow", LS_PASS_FLOW }, { "block-flow", LS_BLOCK_FLOW } };
+	const char *text;
+	size_t i, length;
+
+	switch (lua_type(s->L, -1)) {
+	case LUA_TNIL:
+		return LS_KEEP;
+	case LUA_TBOOLEAN:
+		return lua_toboolean(s->L, -1) ? LS_KEEP : LS_BLOCK;
+	case LUA_TSTRING:
+		text = lua_tolstring(s->L, -1, &length);
+		for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
+			if (length == strlen(words[i].text) && memcmp(text, words[i].text, length) == 0)
+				return words[i].answer;
+		}
+	}
+	note_wrong_answer(s, function);
+	return LS_FAILED_ANSWER;
+}
+
+ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int count, const ls_context *context,
+		    bool *changed)
+{
+	lua_State *L = s->L;
+	enum ls_status status;
+	ls_answer answer;
+	int i;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, function);
+	for (i = 0; i < count; i++)
+		push_view(s, &regions[i]);
+	if (context != NULL)
+		push_context(L, context);
+
+	s->written = false;
+	s->filtering = true;
+	status = ls_call(s, count + (context != NULL), 1);
+	s->filtering = false;
+	s->epoch++;
+	*changed = s->written;
+
+	switch (status) {
+	case LS_OK:
+		answer = read_answer(s, function);
+		lua_pop(L, 1);
+		return answer;
+	case LS_INSTRUCTIONS:
+		return LS_FAILED_INSTRUCTIONS;
+	case LS_MEMORY:
+		return LS_FAILED_MEMORY;
+	case LS_TIME:
+		return LS_FAILED_TIME;
+	default:
+		return LS_FAILED_ERROR;
+	}
+}

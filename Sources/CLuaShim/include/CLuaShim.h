@@ -1,3 +1,0 @@
-#ifndef CLuaShim_H
-#define CLuaShim_H
-#endif

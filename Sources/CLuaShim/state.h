@@ -1,0 +1,75 @@
+/* What the files of the shim share. */
+#ifndef STATE_H
+#define STATE_H
+
+#include "ls_data.h"
+
+#define LS_MESSAGE_SIZE 4096
+#define LS_OUT_OF_MEMORY "not enough memory"
+
+struct ls_state {
+	lua_State *L;
+	ls_limits limits;
+
+	/* Memory: see allocator.c. */
+	size_t used;		/* bytes held */
+	size_t large;		/* of these, bytes in large blocks */
+	uint64_t allocations;	/* blocks asked of the system so far */
+	unsigned host;		/* above zero in host mode */
+	bool debt;		/* host mode went over the cap */
+	bool refused;		/* the last request for more was refused */
+
+	/* Time: see meter.c. */
+	bool running;		/* a call is under way, so limits hold */
+	bool filtering;		/* it is that of a packet */
+	enum ls_status expired;	/* the limit that was reached, or LS_OK */
+	int slice;		/* instructions from one hook to the next */
+	int64_t budget;		/* instructions left, those of this slice already taken off */
+	int64_t unchecked;	/* steps charged since the clock was read */
+	int64_t deadline;	/* on the monotonic clock; 0 until it is first read */
+	int64_t calls;		/* made from outside so far */
+
+	/* Luadata: see data.c. */
+	ls_data_operations operations;
+	int metatable;		/* of data objects, in the registry */
+	uint64_t epoch;		/* a view is of this call, or empty */
+	bool written;		/* in this call, to a view */
+
+	size_t message_length;
+	char message[LS_MESSAGE_SIZE];
+};
+
+static inline ls_state *ls_of(lua_State *L)
+{
+	return *(ls_state **)lua_getextraspace(L);
+}
+
+/* allocator.c */
+void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size);
+/* Pays the debt of host mode with a collection; raises a memory error if that is not enough. */
+void ls_settle(lua_State *L);
+
+/* meter.c */
+void ls_begin(ls_state *s);
+/* Whether the time of the call is up, which then no script goes on from; the clock starts with the first question. */
+bool ls_out_of_time(ls_state *s);
+/* Makes the hook run at the next instruction. */
+void ls_hasten(ls_state *s);
+
+/* message.c */
+/* Starts the message anew: the script's position, the text, and a traceback from a level of the stack on. */
+void ls_note(ls_state *s, int level, const char *text);
+/* As lua_pcall's message handler: notes the error on top of the stack. */
+int ls_note_error(lua_State *L);
+/* Starts the message anew with a formatted text alone. */
+void ls_set_message(ls_state *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* sandbox.c; each is a lua_CFunction that leaves its table or function on top. */
+int ls_build_sandbox(lua_State *L);
+int ls_open_table(lua_State *L);
+int ls_print(lua_State *L);
+int ls_require(lua_State *L);
+/* Pushes the table of modules that `require` has found. */
+void ls_push_modules(lua_State *L);
+
+#endif

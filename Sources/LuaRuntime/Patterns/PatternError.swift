@@ -1,0 +1,49 @@
+/// Why a pattern cannot be matched, in Lua 5.4's words.
+///
+/// Lua checks a pattern only as far as a match walks it, so the same malformed pattern may fail on one subject and
+/// pass on another. That is kept.
+public enum PatternError: Error, Hashable, Sendable {
+    /// The pattern ends in a lone `%`.
+    case endsWithEscape
+    /// A set has no closing `]`.
+    case missingSetEnd
+    /// `%b` is not followed by two characters.
+    case missingBalanceArguments
+    /// `%f` is not followed by a set.
+    case missingFrontierSet
+    /// A `)` closes nothing.
+    case invalidPatternCapture
+    /// `%0` to `%9` name a capture that does not exist or is still open; the number as written.
+    case invalidCaptureIndex(Int)
+    /// More than ``PatternMatcher/maximumCaptures`` captures.
+    case tooManyCaptures
+    /// More than ``PatternMatcher/maximumDepth`` choices pending at once.
+    case tooComplex
+
+    /// The number that ends the message of ``invalidCaptureIndex(_:)``.
+    var captureIndex: Int? {
+        guard case .invalidCaptureIndex(let index) = self else { return nil }
+        return index
+    }
+
+    /// Lua's message; that of ``invalidCaptureIndex(_:)`` lacks the number.
+    public var message: StaticString {
+        switch self {
+        case .endsWithEscape: "malformed pattern (ends with '%')"
+        case .missingSetEnd: "malformed pattern (missing ']')"
+        case .missingBalanceArguments: "malformed pattern (missing arguments to '%b')"
+        case .missingFrontierSet: "missing '[' after '%f' in pattern"
+        case .invalidPatternCapture: "invalid pattern capture"
+        case .invalidCaptureIndex: "invalid capture index %"
+        case .tooManyCaptures: "too many captures"
+        case .tooComplex: "pattern too complex"
+        }
+    }
+}
+
+extension PatternError: CustomStringConvertible {
+    /// Lua's whole message.
+    public var description: String {
+        captureIndex.map { "\(message)\($0)" } ?? "\(message)"
+    }
+}

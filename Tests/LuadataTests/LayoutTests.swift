@@ -1,0 +1,138 @@
+import LuaRuntime
+import Luadata
+import Testing
+
+@Suite struct LayoutTests {
+    @Test func entriesAreReadAsInTheOriginal() throws {
+        let setup = """
+            local d = data.new{0xab, 0xcd, 0xef, 0x12}
+            local function get(entry) return d:layout{f = entry}.f end
+
+            """
+        for (script, value) in [
+            ("get{0, 8, offset = 8}", "205"),
+            ("get{offset = 4, length = 8}", "188"),
+            ("get{0, 16, 'number', 'little'}", "52651"),
+            ("get{0, 16, nil, 'little'}", "52651"),
+            ("get{0, 16, endian = 'l'}", "52651"),
+            ("get{0, 16, 'little'}", "43981"),
+            ("get{0, 16, 'n', 'net'}", "43981"),
+            ("get{0, 16, 'n', 'big'}", "43981"),
+            ("get{0, 16, 'n', 'xyz'}", "43981"),
+            ("get{0, 16, 'n', ''}", "43981"),
+            ("get{0, 16, 'n', 'host'} == get{0, 16, 'n', 'little'}", "true"),
+            ("get{0, 8, 'n', 'little'}", "171"),
+            ("get{0, 12, 'n', 'l'}", "3243"),
+            ("get{4, 9, 'n', 'l'}", "444"),
+            ("get{4, 16, 'n', 'l'}", "57020"),
+            ("get{'8', '8'}", "205"),
+            ("get{8.0, 8}", "205"),
+            ("get{}", "nil"),
+            ("get{0}", "nil"),
+            ("get{0, 0, 's'}", "nil"),
+            ("get{8}", "nil"),
+            ("get{1, 2, 'string'} == '\\xcd\\xef'", "true"),
+            ("get{1, 2, 'str'} == '\\xcd\\xef'", "true"),
+            ("get{1, 4, 's'}", "nil"),
+            ("get{math.maxinteger, 64}", "nil"),
+            ("get{math.maxinteger, math.maxinteger, 's'}", "nil"),
+            ("d:layout{[1] = {0, 8}, [true] = {8, 8}}[1]", "171"),
+            ("d:layout{[1] = {0, 8}, [true] = {8, 8}}[true]", "205"),
+            ("d:layout{[1] = {0, 8}}[2]", "nil"),
+            ("d:layout{a = {0, 8}}.b", "nil"),
+            ("d:layout{a = {0, 8}}[nil]", "nil"),
+            ("d:layout{a = {0, 8}} == d", "true"),
+            ("d:layout{}.a", "nil"),
+            ("#tostring(d:layout{__len = {0, 8}}) + d.__len", "175"),
+        ] {
+            #expect(try run(setup + "print(\(script))") == [value], "\(script)")
+        }
+    }
+
+    @Test func aNewLayoutReplacesTheOld() throws {
+        #expect(
+            try run(
+                """
+                local d = data.new{1, 2}:layout{a = {0, 8}}
+                local s = d:segment()
+                print(d.a, s.a, d:layout{b = {8, 8}}.a, d.b, d:layout(5), d.b)
+                """) == ["1\tnil\tnil\t2\tnil\t2"])
+    }
+
+    @Test func layoutsAreSharedAndCompiledOnce() throws {
+        #expect(
+            try run(
+                """
+                local l = {a = {0, 8}}
+                assert(data.layout(l) == l and data.layout(l) == l)
+                l.a, l.b = nil, {8, 8}
+                local d, e = data.new{1, 2}:layout(l), data.new{3, 4}:layout(l)
+                print(d.a, e.a, d.b, data.layout(5), data.layout())
+                """) == ["1\t3\tnil\tnil"])
+    }
+
+    /// What a layout's table holds beside its fields can be copied and overwritten, but is no way to other memory.
+    @Test func compiledLayoutsCannotBeForged() throws {
+        #expect(
+            try run(
+                """
+                local l = data.layout{a = {0, 8}}
+                local place, compiled
+                for k, v in next, l do if type(k) == 'userdata' then place, compiled = k, v end end
+                local d = data.new{5, 6}
+                print(d:layout{[place] = compiled}.a)
+                for _, value in ipairs{d, 7, 'x', {}, place, print} do
+                  print(d:layout{[place] = value, b = {8, 8}}.b)
+                end
+                print(getmetatable(compiled), getmetatable(place), pcall(d.segment, compiled))
+                """)
+                == [
+                    "5", "6", "6", "6", "6", "6", "6",
+                    "nil\tnil\tfalse\tbad argument #1 to '?' (data expected, got userdata)",
+                ])
+    }
+
+    @Test func wrongEntriesAreNamed() throws {
+        for (entry, message) in [
+            ("f = 5", "field 'f': its entry must be a table {offset, length, type, endian}, not a number"),
+            ("f = true", "field 'f': its entry must be a table {offset, length, type, endian}, not a boolean"),
+            ("f = '8'", "field 'f': its entry must be a table {offset, length, type, endian}, not a string"),
+            ("f = {0, 8, true}", "field 'f': its type must be a string, not a boolean"),
+            ("f = {0, 8, type = {}}", "field 'f': its type must be a string, not a table"),
+            ("f = {0, 8, 'n', 5}", "field 'f': its endian must be a string, not a number"),
+            ("f = {'x', 8}", "field 'f': its offset must be an integer from 0 on, not x"),
+            ("f = {0.5, 8}", "field 'f': its offset must be an integer from 0 on, not 0.5"),
+            ("f = {-1, 8}", "field 'f': its offset must be an integer from 0 on, not -1"),
+            ("f = {0, -8}", "field 'f': its length must be an integer from 0 on, not -8"),
+            ("f = {0, {}}", "field 'f': its length must be an integer from 0 on, not table: 0x"),
+            ("[7] = 5", "field '7': its entry must be a table {offset, length, type, endian}, not a number"),
+            ("layout = {0, 8}", "field 'layout': that is the name of a method"),
+            ("segment = {0, 8}", "field 'segment': that is the name of a method"),
+            (
+                "['\(String(repeating: "x", count: 41))'] = {0, 8}",
+                "field '\(String(repeating: "x", count: 41))': a name may have 40 bytes at most"
+            ),
+        ] {
+            for call in ["data.new(1):layout{\(entry)}", "data.layout{\(entry)}"] {
+                let lines = try run(call)
+                #expect(lines.count == 1 && lines[0].contains(": layout \(message)"), "\(call): \(lines)")
+            }
+        }
+        #expect(
+            try run(
+                "print(data.new{9}:layout{\(String(repeating: "x", count: 40)) = {0, 8}}.\(String(repeating: "x", count: 40)))"
+            ) == ["9"])
+    }
+
+    @Test func manyFieldsAreFound() throws {
+        #expect(
+            try run(
+                """
+                local l = {}
+                for i = 0, 999 do l['field' .. i] = {i * 8, 8} end
+                local d = data.new(1000):layout(l)
+                for i = 0, 999 do d['field' .. i] = i end
+                for i = 0, 999 do assert(d['field' .. i] == i % 256, i) end
+                """) == [])
+    }
+}
