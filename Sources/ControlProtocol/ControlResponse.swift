@@ -1,0 +1,147 @@
+/// What the daemon answers: one JSON object on one line.
+public struct ControlResponse: Codable, Sendable, Hashable {
+    /// The protocol's version that the daemon speaks.
+    public var version: Int
+    /// Whether the request was carried out.
+    public var ok: Bool
+    /// Why it was not, as it is to be shown to a person; `file:line:column: …` for a file.
+    public var error: String?
+    /// The answer to `show`.
+    public var rules: RulesReport?
+    /// The answer to `stats`.
+    public var statistics: StatisticsReport?
+    /// The answer to `lua-list`.
+    public var states: [LuaStateReport]?
+
+    /// Makes an answer that says that the request was carried out.
+    public init() {
+        version = ControlRequest.currentVersion
+        ok = true
+    }
+
+    /// Makes an answer that says why the request was not carried out.
+    public init(error: String) {
+        version = ControlRequest.currentVersion
+        ok = false
+        self.error = error
+    }
+}
+
+/// The active rules with their counters.
+public struct RulesReport: Codable, Sendable, Hashable {
+    /// Whether packets are being inspected.
+    public var active: Bool
+    /// Whether a configuration is loaded; without one everything passes.
+    public var loaded: Bool
+    /// The configuration in its own language, a comment with the counters behind each rule.
+    public var text: String
+    /// The rules alone.
+    public var rules: [RuleReport]
+
+    /// Makes a report of its parts.
+    public init(active: Bool, loaded: Bool, text: String, rules: [RuleReport]) {
+        self.active = active
+        self.loaded = loaded
+        self.text = text
+        self.rules = rules
+    }
+}
+
+/// A rule and what it has counted since it was loaded.
+public struct RuleReport: Codable, Sendable, Hashable {
+    /// The rule's place in the flattened ruleset, counted from 1 with every group as an entry.
+    public var entry: Int
+    /// The rule in its own language.
+    public var rule: String
+    /// Packets that the rule decided, and their bytes from the IP header on.
+    public var packets: UInt64
+    /// See `packets`.
+    public var bytes: UInt64
+    /// Calls of the rule's script.
+    public var calls: UInt64
+    /// Packets that the script blocked.
+    public var blocks: UInt64
+    /// Calls that failed: an error, a limit, a wrong answer.
+    public var errors: UInt64
+
+    /// Makes a report of its parts.
+    public init(
+        entry: Int, rule: String, packets: UInt64, bytes: UInt64, calls: UInt64, blocks: UInt64, errors: UInt64
+    ) {
+        self.entry = entry
+        self.rule = rule
+        self.packets = packets
+        self.bytes = bytes
+        self.calls = calls
+        self.blocks = blocks
+        self.errors = errors
+    }
+}
+
+/// The totals of the daemon since its start.
+public struct StatisticsReport: Codable, Sendable, Hashable {
+    /// A section of named counters, in the order in which they are to be shown.
+    public struct Section: Codable, Sendable, Hashable {
+        /// The section's heading.
+        public var title: String
+        /// Its counters.
+        public var counters: [Counter]
+
+        /// Makes a section of its parts.
+        public init(_ title: String, _ counters: [Counter]) {
+            self.title = title
+            self.counters = counters
+        }
+    }
+
+    /// A named counter.
+    public struct Counter: Codable, Sendable, Hashable {
+        /// What is counted.
+        public var name: String
+        /// How often it happened.
+        public var value: UInt64
+
+        /// Makes a counter of its parts.
+        public init(_ name: String, _ value: UInt64) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// The sections in order.
+    public var sections: [Section]
+    /// The queue that the daemon takes packets from.
+    public var queueNumber: UInt16
+    /// The kernel's own counters of that queue, where the daemon may read them.
+    public var kernelQueue: [Counter]?
+
+    /// Makes a report of its parts.
+    public init(sections: [Section], queueNumber: UInt16, kernelQueue: [Counter]?) {
+        self.sections = sections
+        self.queueNumber = queueNumber
+        self.kernelQueue = kernelQueue
+    }
+}
+
+/// A live Lua state: one rule's, on one worker.
+public struct LuaStateReport: Codable, Sendable, Hashable {
+    /// The script that it runs.
+    public var script: String
+    /// The function that it calls.
+    public var function: String
+    /// The rule's place in the flattened ruleset.
+    public var entry: Int
+    /// The worker that owns it, from 0.
+    public var worker: Int
+    /// Bytes that it held after its last call.
+    public var memory: Int
+
+    /// Makes a report of its parts.
+    public init(script: String, function: String, entry: Int, worker: Int, memory: Int) {
+        self.script = script
+        self.function = function
+        self.entry = entry
+        self.worker = worker
+        self.memory = memory
+    }
+}

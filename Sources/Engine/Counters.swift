@@ -1,0 +1,81 @@
+import Synchronization
+
+/// A count that one thread makes and others read.
+///
+/// The one writer makes a plain load, addition and store of it: no locked instruction on the packet path.
+public struct Counter: ~Copyable, Sendable {
+    private let count = Atomic<UInt64>(0)
+
+    init() {}
+
+    /// What has been counted so far.
+    public var value: UInt64 {
+        count.load(ordering: .relaxed)
+    }
+
+    @inline(__always)
+    func add(_ amount: UInt64 = 1) {
+        count.store(count.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    }
+
+    /// Takes a measured value in place of a count.
+    @inline(__always)
+    func set(_ value: UInt64) {
+        count.store(value, ordering: .relaxed)
+    }
+}
+
+/// What a rule counts.
+struct RuleCounters: ~Copyable, Sendable {
+    let packets = Counter()
+    let bytes = Counter()
+    let calls = Counter()
+    let blocks = Counter()
+    let errors = Counter()
+    /// Bytes that the rule's Lua state held after its last call.
+    let memory = Counter()
+}
+
+/// What a worker counts over all rules, since it started.
+///
+/// The worker writes it and the control thread reads it, for as long as either holds it.
+final class TotalCounters: Sendable {
+    let passedByRule = Counter()
+    let passedByDefault = Counter()
+    let passedByFlow = Counter()
+    let passedByErrorPolicy = Counter()
+    let blockedByRule = Counter()
+    let blockedByDefault = Counter()
+    let blockedByFlow = Counter()
+    let blockedByScript = Counter()
+    let blockedByErrorPolicy = Counter()
+    let malformed = Counter()
+    let bytes = Counter()
+    let scriptCalls = Counter()
+    let scriptErrors = Counter()
+    let changed = Counter()
+    let answered = Counter()
+    let tooLong = Counter()
+    let flowsDecided = Counter()
+    let flowsForgotten = Counter()
+    let failuresUnlogged = Counter()
+}
+
+/// The counters of one configuration's rules on one worker, indexed by the rules' places in the flattened ruleset.
+@safe
+final class RuleCounterTable: Sendable {
+    /// Entry 0 is the default of a packet that no rule matched.
+    nonisolated(unsafe) let base: UnsafeMutablePointer<RuleCounters>
+    let count: Int
+
+    init(entries: Int) {
+        count = entries + 1
+        unsafe base = .allocate(capacity: count)
+        for entry in 0..<count { unsafe (base + entry).initialize(to: RuleCounters()) }
+    }
+
+    deinit {
+        unsafe base.deinitialize(count: count)
+        unsafe base.deallocate()
+    }
+}

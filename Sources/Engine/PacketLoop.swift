@@ -1,0 +1,125 @@
+import Packet
+import PacketQueue
+import Ruleset
+import SystemSupport
+
+/// A worker's loop: packets out of its queue, each through the filter, the verdicts back to the kernel.
+@safe
+struct PacketLoop: ~Copyable {
+    private var queue: PacketQueue
+    private let mailbox: WorkerMailbox
+    private var filter: UnsafeMutablePointer<Filter>
+    private var interfaces = InterfaceTable()
+    private var epoll: Epoll
+    private var answers: RawSocket?
+    private let answer: UnsafeMutableRawBufferPointer
+    private var interfaceGeneration = 0
+
+    init(
+        queue: consuming PacketQueue, filter: UnsafeMutablePointer<Filter>, mailbox: WorkerMailbox,
+        answers: consuming RawSocket?
+    ) throws(Errno) {
+        let epoll = try Epoll(capacity: 2)
+        try epoll.add(queue.descriptor, token: 0)
+        try epoll.add(mailbox.wake.descriptor.raw, token: 1)
+        self.epoll = epoll
+        self.queue = queue
+        self.mailbox = mailbox
+        self.answers = answers
+        unsafe self.filter = unsafe filter
+        unsafe answer = .allocate(byteCount: Refusal.maximumLength, alignment: 16)
+        unsafe interfaces.learn(filter.pointee.ruleset.interfaceNames)
+    }
+
+    deinit {
+        unsafe answer.deallocate()
+        unsafe filter.deinitialize(count: 1)
+        unsafe filter.deallocate()
+    }
+
+    /// Runs until it is told to stop and the queue is empty.
+    mutating func run() throws(PacketQueueError) {
+        while true {
+            mailbox.turns.add()
+            if mailbox.hasMail { try takeMail() }
+            let count = try queue.receive()
+            guard count > 0 else {
+                if mailbox.isStopping { return }
+                wait()
+                continue
+            }
+            let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
+            for index in 0..<count { decide(queue.packet(at: index), time: time, clock: clock) }
+            try queue.sendVerdicts()
+            mailbox.overruns.set(queue.overruns)
+            mailbox.lostVerdicts.set(queue.lostVerdicts)
+        }
+    }
+
+    @inline(__always)
+    private mutating func decide(_ packet: QueuedPacket, time: Int64, clock: Int64) {
+        // A batch of packets whose scripts all reach their limits is slow, not stuck.
+        mailbox.turns.add()
+        guard mailbox.isInspecting else { return queue.accept(packet.id) }
+        guard !mailbox.isHurrying else {
+            if unsafe filter.pointee.failOpen { queue.accept(packet.id) } else { queue.drop(packet.id) }
+            return
+        }
+        let direction: Direction = packet.isInbound ? .in : .out
+        let index = direction == .in ? packet.inInterface : packet.outInterface
+        let (interface, name) = unsafe interfaces.find(index)
+        let decision = unsafe filter.pointee.decide(
+            packet.payload,
+            from: PacketOrigin(
+                interface: interface, interfaceName: name, direction: direction, time: time, clock: clock,
+                mark: packet.mark))
+
+        switch decision.verdict {
+        case .pass where unsafe decision.isChanged && packet.payload.count < packet.originalLength:
+            // The queue shows at most 65,531 bytes of a packet, and what it has not shown cannot be sent.
+            queue.drop(packet.id)
+            unsafe filter.pointee.countTooLong()
+        case .pass where decision.isChanged:
+            unsafe queue.replace(packet.id, with: UnsafeRawBufferPointer(packet.payload))
+        case .pass: queue.accept(packet.id)
+        case .block:
+            queue.drop(packet.id)
+            if decision.isAnswered { refuse(packet) }
+        }
+    }
+
+    /// Tells the sender of a blocked packet.
+    private mutating func refuse(_ packet: QueuedPacket) {
+        guard let headers = try? PacketHeaders(parsing: unsafe packet.payload.bytes) else { return }
+        var buffer = unsafe answer.mutableBytes
+        let length = unsafe Refusal.write(answering: packet.payload.bytes, headers: headers, into: &buffer)
+        guard length > 0 else { return }
+        // An answer that cannot be sent is lost like any other packet.
+        let interface = packet.isInbound ? packet.inInterface : packet.outInterface
+        let sent: ()? = unsafe try? answers?.send(
+            UnsafeRawBufferPointer(rebasing: answer[..<length]), interface: interface)
+        if sent != nil { unsafe filter.pointee.countAnswer() }
+    }
+
+    /// Takes a new filter and whatever else the control thread has for this worker.
+    private mutating func takeMail() throws(PacketQueueError) {
+        if let next = unsafe mailbox.takeFilter() {
+            let failOpen = unsafe next.pointee.failOpen
+            if unsafe filter.pointee.failOpen != failOpen { try queue.setFailOpen(failOpen) }
+            unsafe interfaces.learn(next.pointee.ruleset.interfaceNames)
+            let old = unsafe filter
+            unsafe filter = next
+            unsafe mailbox.giveBack(old)
+        }
+        let generation = mailbox.interfaceGeneration
+        if generation != interfaceGeneration {
+            interfaceGeneration = generation
+            interfaces.forget()
+        }
+    }
+
+    private mutating func wait() {
+        _ = try? epoll.wait()
+        mailbox.wake.drain()
+    }
+}

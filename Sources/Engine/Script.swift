@@ -1,0 +1,69 @@
+import ConfigLanguage
+import LuaRuntime
+import Luadata
+import Packet
+import Ruleset
+
+/// What a rule calls: a Lua state of its own, and the function in it.
+struct Script: ~Copyable {
+    /// What a script's function is called with.
+    enum Arity: Int {
+        /// The whole packet.
+        case packet = 1
+        /// The headers of layers 3 and 4, and what follows them.
+        case headerAndPayload
+        /// The same, and the context.
+        case headerPayloadAndContext
+    }
+
+    private var state: LuaState
+    private let function: FunctionReference
+    private let arity: Arity
+    let errorPolicy: ErrorPolicy
+
+    init(state: consuming LuaState, function: FunctionReference, arity: Arity, errorPolicy: ErrorPolicy) {
+        self.state = state
+        self.function = function
+        self.arity = arity
+        self.errorPolicy = errorPolicy
+    }
+
+    /// Bytes that the state holds.
+    var memoryInUse: Int { state.memoryInUse }
+
+    /// Blocks that the state has asked the system for.
+    var allocations: UInt64 { state.allocations }
+
+    /// Calls the function on a packet.
+    ///
+    /// When it returns, whatever the script has kept of the packet is empty.
+    @inline(__always)
+    mutating func call(
+        _ packet: UnsafeMutableRawBufferPointer, headers: PacketHeaders, origin: PacketOrigin,
+        rule: UnsafePointer<CChar>
+    ) -> FilterResult {
+        let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[..<headers.length])
+        guard arity != .packet else {
+            return unsafe state.filter(function, Region(whole, isWritable: true))
+        }
+        let header = unsafe Region(.init(rebasing: whole[..<headers.payloadOffset]), isWritable: true)
+        let payload = unsafe Region(.init(rebasing: whole[headers.payloadOffset...]), isWritable: true)
+        guard arity == .headerPayloadAndContext else {
+            return unsafe state.filter(function, header, payload)
+        }
+        let context = unsafe FilterContext(
+            interface: origin.interfaceName, direction: origin.directionName, rule: rule,
+            nanoseconds: origin.time, mark: origin.mark)
+        return unsafe state.filter(function, header, payload, context: context)
+    }
+
+    /// Copies what the last failed call said, cut to the buffer.
+    ///
+    /// Returns how many bytes.
+    func copyMessage(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        unsafe state.copyLastMessage(into: buffer)
+    }
+
+    /// What the last failed call said.
+    var message: String { state.lastMessage }
+}

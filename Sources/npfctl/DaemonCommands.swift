@@ -1,0 +1,112 @@
+import ArgumentParser
+import ControlProtocol
+import Engine
+import PacketQueue
+import SystemSupport
+
+struct Start: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Inspect packets.")
+    @OptionGroup var socket: SocketOption
+
+    func run() throws {
+        try reportingFailure { _ = try socket.ask(ControlRequest(.start)) }
+    }
+}
+
+struct Stop: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Stop inspecting: packets pass without being looked at. Rules stay loaded.")
+    @OptionGroup var socket: SocketOption
+
+    func run() throws {
+        try reportingFailure { _ = try socket.ask(ControlRequest(.stop)) }
+    }
+}
+
+struct Flush: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Remove all rules: every packet passes.")
+    @OptionGroup var socket: SocketOption
+
+    func run() throws {
+        try reportingFailure { _ = try socket.ask(ControlRequest(.flush)) }
+    }
+}
+
+struct Reload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Replace rules and scripts, whole or not at all.")
+    @OptionGroup var socket: SocketOption
+    @Argument(help: "The rules; without it, the daemon's own file.")
+    var file: String?
+
+    func run() throws {
+        try reportingFailure {
+            var request = ControlRequest(.reload)
+            // Read here: the daemon may not be allowed to, and what is checked is what is loaded.
+            if let file { request.file = .init(name: file, text: try readText(file)) }
+            _ = try socket.ask(request)
+        }
+    }
+}
+
+struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print the rules and what each has counted.")
+    @OptionGroup var socket: SocketOption
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        try reportingFailure {
+            let response = try socket.ask(ControlRequest(.show))
+            guard !json else { return StandardStream.output.write(response.line()) }
+            guard let report = response.rules else { throw Failure("the daemon answered without rules") }
+            StandardStream.output.write("# filtering:\t\(report.active ? "active" : "inactive")\n")
+            StandardStream.output.write("# config:\t\(report.loaded ? "loaded" : "empty")\n")
+            if report.loaded { StandardStream.output.write("\n\(report.text)") }
+        }
+    }
+}
+
+struct Stats: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print what was counted, by the kernel too.")
+    @OptionGroup var socket: SocketOption
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        try reportingFailure {
+            var response = try socket.ask(ControlRequest(.stats))
+            guard var report = response.statistics else { throw Failure("the daemon answered without counters") }
+            // The kernel shows these to root only, and the daemon is not root.
+            if report.kernelQueue == nil, let counters = PacketQueue.kernelCounters(number: report.queueNumber) {
+                report.kernelQueue = .init(counters)
+            }
+            response.statistics = report
+            guard !json else { return StandardStream.output.write(response.line()) }
+            for section in report.sections { print(section) }
+            if let kernel = report.kernelQueue {
+                print(.init("Kernel queue \(report.queueNumber)", kernel))
+            } else {
+                StandardStream.output.write("Kernel queue \(report.queueNumber): shown to root only\n")
+            }
+        }
+    }
+
+    /// Prints a section as NPF does.
+    private func print(_ section: StatisticsReport.Section) {
+        StandardStream.output.write("\(section.title):\n")
+        for counter in section.counters { StandardStream.output.write("\t\(counter.value) \(counter.name)\n") }
+    }
+}
+
+/// The text of a file, `-` for standard input.
+func readText(_ file: String) throws -> String {
+    let bytes = try file == "-" ? File.readStandardInput(limit: textLimit) : File.read(file, limit: textLimit)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw Failure("\(file): is not UTF-8 text")
+    }
+    return text
+}
+
+/// Bytes that a file of text may have.
+let textLimit = 1 << 20

@@ -1,0 +1,23 @@
+import ArgumentParser
+import SystemSupport
+
+/// A sentence for the user, and exit status 1.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// Runs a command's work; what it throws is said on standard error as it is, and ends the program with status 1.
+func reportingFailure(_ work: () throws -> Void) throws {
+    do {
+        try work()
+    } catch let code as ExitCode {
+        throw code
+    } catch {
+        StandardStream.error.write("npfctl: \(error)\n")
+        throw ExitCode.failure
+    }
+}

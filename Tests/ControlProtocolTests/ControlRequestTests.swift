@@ -1,0 +1,67 @@
+import ControlProtocol
+import Testing
+
+@Suite struct ControlRequestTests {
+    @Test(arguments: [
+        ControlRequest(.show),
+        ControlRequest(.reload, file: .init(name: "/etc/npf.conf", text: "group default {\n\tpass all # “ü”\n}\n")),
+        ControlRequest(.luaLoad, file: .init(name: "filter.lua", text: "return '\\0\u{1}'")),
+    ])
+    func requestSurvivesItsLine(_ request: ControlRequest) throws {
+        let line = request.line()
+        #expect(line.last == UInt8(ascii: "\n"))
+        #expect(line.dropLast().contains(UInt8(ascii: "\n")) == false)
+        #expect(try ControlRequest(line: Array(line.dropLast())) == request)
+    }
+
+    @Test(arguments: [
+        ("", "request is not a JSON object with a version and a command"),
+        ("{", "request is not a JSON object with a version and a command"),
+        ("[]", "request is not a JSON object with a version and a command"),
+        (#"{"version":1}"#, "request is not a JSON object with a version and a command"),
+        (#"{"version":"1","command":"show"}"#, "request is not a JSON object with a version and a command"),
+        (
+            #"{"version":2,"command":"show"}"#,
+            "protocol version 2 is not spoken here: this daemon speaks 1"
+        ),
+        (
+            #"{"version":1,"command":"sing"}"#,
+            "unknown command “sing”: this daemon knows reload, start, stop, flush, show, stats, lua-load, lua-list"
+        ),
+        (
+            #"{"version":1,"command":"reload","file":"x"}"#,
+            "“file” must be an object with a name and a text"
+        ),
+        (String(repeating: "[", count: 100_000), "request is not a JSON object with a version and a command"),
+        (
+            String(repeating: "x", count: ControlRequest.maximumLength + 1),
+            "request is longer than 8388608 bytes"
+        ),
+    ])
+    func badLineIsRefusedWithASentence(_ line: String, _ sentence: String) {
+        #expect(throws: ControlProtocolError(sentence)) { try ControlRequest(line: Array(line.utf8)) }
+    }
+}
+
+@Suite struct ControlResponseTests {
+    @Test func responseSurvivesItsLine() throws {
+        var response = ControlResponse()
+        response.rules = RulesReport(
+            active: true, loaded: true, text: "group default {\n}\n",
+            rules: [RuleReport(entry: 2, rule: "pass all", packets: .max, bytes: 1, calls: 2, blocks: 3, errors: 4)])
+        response.statistics = StatisticsReport(
+            sections: [.init("Packets passed", [.init("ruleset pass", 7)])], queueNumber: 5,
+            kernelQueue: [.init("packets waiting", 0)])
+        response.states = [LuaStateReport(script: "filter.lua", function: "filter", entry: 2, worker: 0, memory: 9)]
+        #expect(try ControlResponse(line: Array(response.line().dropLast())) == response)
+
+        let refusal = ControlResponse(error: "npf.conf:1:2: expected a rule")
+        let decoded = try ControlResponse(line: Array(refusal.line().dropLast()))
+        #expect(decoded == refusal)
+        #expect(!decoded.ok)
+    }
+
+    @Test func foreignAnswerIsAnError() {
+        #expect(throws: ControlProtocolError.self) { try ControlResponse(line: Array("hello".utf8)) }
+    }
+}

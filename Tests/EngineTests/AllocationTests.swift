@@ -1,0 +1,48 @@
+import CAllocationCounter
+import Engine
+import Packet
+import TestSupport
+import Testing
+
+@Suite struct AllocationTests {
+    /// A hundred thousand packets through rules, a flow table and a Lua procedure: whatever is allocated is Lua's.
+    @Test func decidingAllocatesNothingOutsideLua() throws {
+        var filter = try ScriptedFilter(
+            """
+            local data = require 'data'
+            local rtp = data.layout{ version = {0, 2}, payload_type = {9, 7}, marker = {8, 1} }
+            local count = 0
+            function filter(hdr, pld, ctx)
+              count = count + 1
+              local seg = pld:segment(0, 255)
+              local software = tostring(seg):match('SSH%-[^-%G]+%-([^-%G]+)')
+              pld:layout(rtp)
+              if count % 3 == 0 then pld.marker = 1 end
+              if count % 5 == 0 then error('failed ' .. count) end
+              if count % 7 == 0 then return 'pass-flow' end
+              return software ~= 'OpenSSH_6.4' and ctx.direction == 'in'
+            end
+            """)
+        // No malformed packet: the test library has a hook in every throw, and the hook allocates.
+        var packets = [
+            segment(.ack, "SSH-2.0-OpenSSH_6.4\r\n"), segment(.ack, "SSH-2.0-OpenSSH_9.7\r\n"), segment(.syn),
+            datagram("payload"), datagram("payload", ipv6: true), ipv4(.icmp, icmp(type: 8)),
+        ]
+        func run(_ filter: inout ScriptedFilter, _ packets: inout [[UInt8]], _ rounds: Int) {
+            for round in 0..<rounds {
+                for index in packets.indices {
+                    _ = filter.decide(&packets[index], time: Int64(round) * 1_000_000)
+                }
+            }
+        }
+        // The flow table comes with the first decision.
+        run(&filter, &packets, 100)
+        let luaBefore = filter.filter.luaAllocations
+        let before = allocation_count()
+        run(&filter, &packets, 100_000 / packets.count + 1)
+        let all = allocation_count() - before
+        let lua = filter.filter.luaAllocations - luaBefore
+        #expect(lua > 100_000, "the scripts did not run")
+        #expect(all == lua, "\(all) allocations, of which Lua's \(lua)")
+    }
+}
