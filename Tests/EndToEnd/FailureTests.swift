@@ -1,0 +1,153 @@
+import Glibc
+import SystemSupport
+import Testing
+
+extension LiveTests {
+    @Suite struct FailureTests {
+        @Test(arguments: ["closed", "open"])
+        func killedDaemonLeavesTrafficAsSetFailSaysAndARestartHeals(_ fail: String) throws {
+            let network = try Network()
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            try network.serve(banner: "hello", port: 80)
+            let firewall = try Firewall(
+                network, rules: "set fail \(fail)\n" + Firewall.rules,
+                scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            #expect(try network.ask(Network.server4, port: 80) == "hello")
+            firewall.signal(SIGKILL)
+            #expect(firewall.wait() == 128 + SIGKILL)
+            for address in [Network.server4, Network.server6] {
+                #expect(
+                    try network.ask(address, port: 80, seconds: fail == "open" ? 5 : 1)
+                        == (fail == "open" ? "hello" : ""), "\(address)")
+            }
+            if fail == "open" {
+                let clean = try network.run(on: .firewall, "\(Firewall.programs)/npfluad", "--remove-rules")
+                #expect(clean.status == 0, "\(clean.errorOutput)")
+                #expect(try !firewall.kernelRules().contains("npflua"))
+            }
+            try firewall.start()
+            for address in [Network.server4, Network.server6] {
+                #expect(try network.ask(address, port: 80) == "hello")
+                #expect(try network.ask(address, port: 22) == "")
+            }
+            firewall.signal(SIGTERM)
+            #expect(firewall.wait() == 0)
+            #expect(try !firewall.kernelRules().contains("npflua"))
+        }
+
+        @Test func secondDaemonOnAQueueSaysWhyItWillNotStart() throws {
+            let network = try Network()
+            let firewall = try Firewall(
+                network, scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            let before = try firewall.kernelRules()
+            let other = "\(network.folder)/other.sock"
+            var command = firewall.command
+            command[command.count - 1] = other
+            let second = try network.run(on: .firewall, command)
+            #expect(second.status == 1)
+            #expect(second.errorOutput.contains("queue 2014 is already taken"), "\(second.errorOutput)")
+            #expect(second.errorOutput.contains("queue.number"), "\(second.errorOutput)")
+            #expect(second.errorOutput.split(separator: "\n").count == 1, "\(second.errorOutput)")
+            // It has touched nothing of the first one's.
+            #expect(try stripCounters(firewall.kernelRules()) == stripCounters(before))
+
+            let same = try network.run(on: .firewall, firewall.command)
+            #expect(same.status == 1)
+            #expect(same.errorOutput.contains(firewall.socket), "\(same.errorOutput)")
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            #expect(try network.ask(Network.server4, port: 22) == "")
+        }
+
+        @Test func daemonOnAnotherQueueDoesNotTouchTheFirstOnesRules() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            let other = try network.write("set queue.number 2015\n" + Firewall.rules, to: "other.conf")
+            let before = try stripCounters(firewall.kernelRules())
+            let second = try network.run(
+                on: .firewall, "\(Firewall.programs)/npfluad", "--config", other, "--scripts", firewall.scriptFolder,
+                "--socket", "\(network.folder)/other.sock")
+            #expect(second.status == 1)
+            #expect(second.errorOutput.contains("another npfluad, on queue 2014"), "\(second.errorOutput)")
+            let remove = try network.run(on: .firewall, "\(Firewall.programs)/npfluad", "--remove-rules")
+            #expect(remove.status == 1)
+            #expect(remove.errorOutput.contains("a daemon that runs uses these rules"), "\(remove.errorOutput)")
+            #expect(try stripCounters(firewall.kernelRules()) == before)
+        }
+
+        @Test func startThatFailsHalfWayEndsAndLeavesNoRules() throws {
+            let network = try Network(ipv6: false)
+            try network.write("group default { pass all }\n", to: "npf.conf")
+            // iptables works here, ip6tables and nft do not.
+            for program in ["nft", "ip6tables", "ip6tables-restore"] {
+                let path = try network.write("#!/bin/sh\nexit 1\n", to: "bin/\(program)")
+                #expect(unsafe chmod(path, 0o755) == 0)
+            }
+            let result = try network.run(
+                on: .firewall, "sh", "-c",
+                "PATH='\(network.folder)/bin':$PATH exec '\(Firewall.programs)/npfluad' --config '\(network.folder)/npf.conf' "
+                    + "--scripts '\(network.folder)' --socket '\(network.folder)/control.sock'", seconds: 20)
+            #expect(result.status == 1, "\(result)")
+            #expect(result.errorOutput.contains("cannot install the kernel rules"), "\(result.errorOutput)")
+            #expect(try !network.run(on: .firewall, "iptables-save").output.contains("NFQUEUE"))
+        }
+
+        @Test func reloadHealsKernelRulesThatSomebodyHasFlushed() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            let firewall = try Firewall(
+                network, scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            try network.run(on: .firewall, "iptables", "-t", "mangle", "-F", "PREROUTING")
+            #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+        }
+
+        /// iptables-save's comments hold the time, and its counters count.
+        private func stripCounters(_ rules: String) -> [Substring] {
+            rules.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
+                line.hasPrefix(":") ? line.prefix(while: { $0 != "[" }) : line
+            }.map { $0.contains("packets") ? $0.prefix(while: { $0 != "p" }) : $0 }
+        }
+
+        @Test func missingCapabilityIsExplained() throws {
+            let network = try Network()
+            try network.write(Firewall.rules, to: "npf.conf")
+            try network.write("function filter(pkt) end", to: "npf/filter.lua")
+            let result = try network.run(
+                on: .firewall, "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin",
+                "\(Firewall.programs)/npfluad", "--config", "\(network.folder)/npf.conf", "--scripts",
+                "\(network.folder)/npf", "--socket", "\(network.folder)/control.sock")
+            #expect(result.status == 1)
+            #expect(result.errorOutput.contains("CAP_NET_ADMIN"), "\(result.errorOutput)")
+            #expect(result.errorOutput.split(separator: "\n").count == 1, "\(result.errorOutput)")
+        }
+
+        @Test(arguments: [SIGTERM, SIGINT])
+        func orderlyEndLeavesNothingBehind(_ signal: Int32) throws {
+            let network = try Network()
+            try network.run(
+                on: .firewall, "iptables", "-t", "mangle", "-A", "PREROUTING", "-m", "comment", "--comment", "theirs",
+                "-j", "ACCEPT")
+            try network.run(on: .firewall, "iptables", "-A", "FORWARD", "-p", "tcp", "--dport", "4444", "-j", "DROP")
+            try network.run(on: .firewall, "ip6tables", "-t", "mangle", "-A", "POSTROUTING", "-j", "ACCEPT")
+            func saved() throws -> [Substring] {
+                try ["iptables-save", "ip6tables-save"].flatMap {
+                    stripCounters(try network.run(on: .firewall, $0).output)
+                }
+            }
+            let before = try saved()
+            let firewall = try Firewall(
+                network, scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            #expect(try saved() != before)
+            // Their rules that accept come after ours.
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+            firewall.signal(signal)
+            #expect(firewall.wait() == 0)
+            #expect(try saved() == before)
+            #expect(try !firewall.kernelRules().contains("npflua"))
+            #expect(unsafe access(firewall.socket, F_OK) != 0, "the control socket is left")
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import ControlProtocol
+import FoundationEssentials
+import Glibc
+import SystemSupport
+import Testing
+
+extension LiveTests {
+    @Suite struct ReloadTests {
+        private static let banner = ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")]
+
+        @Test func aHundredReloadsUnderIperfLoseNoConnection() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            try network.start(on: .server, "iperf3", "-s", "-1")
+            try waitFor(until: { try network.listens(.server, "tcp", 5201) }, "iperf3")
+            let load = try network.start(
+                on: .client, "iperf3", "-c", Network.server4, "-t", "8", "-P", "4", "-J", "--connect-timeout", "3000")
+            usleep(500_000)
+            for number in 1...100 {
+                let result = try firewall.npfctl("reload")
+                try #require(result.status == 0, "reload \(number): \(result.errorOutput)")
+            }
+            #expect(load.wait(seconds: 30) == 0, "\(load.output) \(load.errorOutput)")
+            struct Report: Decodable {
+                struct End: Decodable {
+                    struct Sum: Decodable { var bytes: Int }
+                    var streams: [Stream]
+                    var received: Sum
+                    private enum CodingKeys: String, CodingKey {
+                        case streams
+                        case received = "sum_received"
+                    }
+                }
+                struct Stream: Decodable { var receiver: End.Sum }
+                var end: End
+                var error: String?
+            }
+            let report = try JSONDecoder().decode(Report.self, from: Data(load.output.utf8))
+            #expect(report.error == nil)
+            #expect(report.end.streams.count == 4)
+            #expect(report.end.streams.allSatisfy { $0.receiver.bytes > 1_000_000 })
+            #expect(try firewall.counter("verdicts for packets that were gone") == 0)
+            #expect(try firewall.counter("dropped for a full queue") == 0)
+            #expect(try firewall.counter("dropped for a full socket") == 0)
+        }
+
+        struct Mistake: CustomTestStringConvertible {
+            var name: String
+            var rules: String?
+            var script: String?
+            var said: String
+            var testDescription: String { name }
+        }
+
+        static let mistakes = [
+            Mistake(name: "syntax", rules: "group default {\n\tpas all\n}\n", said: "npf.conf:2:2: "),
+            Mistake(name: "no default group", rules: "group \"a\" {\n\tpass all\n}\n", said: "npf.conf:"),
+            Mistake(
+                name: "unknown procedure", rules: "group default {\n\tpass all apply \"x\"\n}\n", said: "npf.conf:2:"),
+            Mistake(name: "script syntax", script: "function filter(hdr, pld)\n  retrun\nend\n", said: "filter.lua:"),
+            Mistake(name: "script raises", script: "error('at load')", said: "filter.lua:1: at load"),
+            Mistake(name: "script loops", script: "while true do end", said: "filter.lua:1: "),
+            Mistake(name: "no function", script: "function other(pkt) end", said: "defines no function “filter”"),
+            Mistake(name: "no parameters", script: "function filter() end", said: "takes 0 parameters"),
+            Mistake(
+                name: "missing script",
+                rules: "procedure \"p\" { lua: call absent }\ngroup default {\n\tpass all apply \"p\"\n}\n",
+                said: "absent.lua"),
+            Mistake(name: "queue moved", rules: "set queue.number 7\n" + Firewall.rules, said: "restart"),
+        ]
+
+        @Test func mistakesLeaveTheOldRulesAndSayWhere() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            let before = try firewall.show().rules.map(\.rule)
+            for mistake in Self.mistakes {
+                try network.write(mistake.rules ?? Firewall.rules, to: "npf.conf")
+                try network.write(mistake.script ?? Self.banner["filter.lua"]!, to: "npf/filter.lua")
+                let result = try firewall.npfctl("reload")
+                #expect(result.status == 1, "\(mistake.name)")
+                #expect(result.errorOutput.contains(mistake.said), "\(mistake.name): \(result.errorOutput)")
+                #expect(try firewall.show().rules.map(\.rule) == before, "\(mistake.name)")
+            }
+            #expect(try network.ask(Network.server4, port: 22) == "")
+            firewall.signal(SIGHUP)
+            try waitFor(until: { firewall.log.contains("not reloaded") }, "the log")
+            #expect(try network.ask(Network.server4, port: 22) == "")
+
+            try network.write(Firewall.rules, to: "npf.conf")
+            try network.write(Firewall.bannerScript(blocking: "OpenSSH_9.7"), to: "npf/filter.lua")
+            firewall.signal(SIGHUP)
+            try waitFor(until: { firewall.log.contains(": reloaded") }, "the log")
+            #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
+        }
+
+        @Test func reloadTakesAFileThatTheDaemonCannotSee() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "hello", port: 80)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            let other = try network.write("group default {\n\tblock in proto tcp to any port 80\n}\n", to: "other.conf")
+            #expect(try firewall.npfctl("reload", other).status == 0)
+            #expect(try network.ask(Network.server4, port: 80, seconds: 1) == "")
+            #expect(try firewall.npfctl("reload", "-", input: "group default { pass all }\n").status == 0)
+            #expect(try network.ask(Network.server4, port: 80) == "hello")
+            let bad = try network.write("group default {\n}\n}\n", to: "bad.conf")
+            let result = try firewall.npfctl("reload", bad)
+            #expect(result.status == 1)
+            #expect(result.errorOutput.contains("\(bad):3:1: "), "\(result.errorOutput)")
+        }
+
+        @Test func openConnectionsDoNotNoticeAReload() throws {
+            let network = try Network(ipv6: false)
+            try network.start(on: .server, "socat", "TCP4-LISTEN:7,fork,reuseaddr", "PIPE")
+            try waitFor(until: { try network.listens(.server, "tcp", 7) }, "an echo server")
+            let firewall = try Firewall(network, scripts: Self.banner)
+            let fifo = "\(network.folder)/input"
+            #expect(unsafe mkfifo(fifo, 0o600) == 0)
+            let client = try network.start(
+                on: .client, "sh", "-c", "exec socat -T10 - TCP:\(Network.server4):7 <'\(fifo)'")
+            let pipe = unsafe open(fifo, O_WRONLY)
+            defer { close(pipe) }
+            for round in 1...5 {
+                let line = Array("line \(round)\n".utf8)
+                #expect(unsafe write(pipe, line, line.count) == line.count)
+                try waitFor(until: { client.output.contains("line \(round)\n") }, "the echo of line \(round)")
+                #expect(try firewall.npfctl("reload").status == 0)
+            }
+        }
+
+        @Test func stopStartAndFlushDoAsInNPF() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+            #expect(try firewall.npfctl("stop").status == 0)
+            #expect(try firewall.npfctl("show").output.hasPrefix("# filtering:\tinactive\n# config:\tloaded\n"))
+            let seen = try firewall.counter("packets so far")
+            #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
+            #expect(try firewall.counter("packets so far") == seen, "packets came to the queue")
+            #expect(try firewall.npfctl("start").status == 0)
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+            #expect(try firewall.npfctl("flush").status == 0)
+            #expect(try firewall.npfctl("show").output == "# filtering:\tactive\n# config:\tempty\n")
+            #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
+            #expect(try firewall.counter("default pass") > 0)
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+        }
+
+        @Test func failPolicyChangesWithAReload() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "hello", port: 80)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            try network.write("set fail open\n" + Firewall.rules, to: "npf.conf")
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try network.ask(Network.server4, port: 80) == "hello")
+            firewall.signal(SIGKILL)
+            #expect(firewall.wait() == 128 + SIGKILL)
+            #expect(try network.ask(Network.server4, port: 80) == "hello")
+        }
+
+        @Test func luactlListsStatesAndLoadsAScriptIntoThem() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            let list = try firewall.luactl("list").output
+            #expect(list.hasPrefix("1 active state:\nName"))
+            #expect(list.contains("filter.lua filter() entry 2 worker 0"), "\(list)")
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+
+            let other = try network.write(Firewall.bannerScript(blocking: "OpenSSH_9.7"), to: "edited/filter.lua")
+            #expect(try firewall.luactl("load", "npf", other).status == 0)
+            #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
+            let bad = try network.write("function filter(", to: "bad/filter.lua")
+            let refused = try firewall.luactl("load", "npf", bad)
+            #expect(refused.status == 1)
+            #expect(refused.errorOutput.contains("filter.lua:1:"), "\(refused.errorOutput)")
+            let unused = try firewall.luactl("load", "npf", try network.write("", to: "unused.lua"))
+            #expect(unused.status == 1)
+            #expect(unused.errorOutput.contains("the rules call filter.lua"), "\(unused.errorOutput)")
+            #expect(try firewall.luactl("load", "other", other).status == 1)
+            #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import FoundationEssentials
+import Glibc
+import SystemSupport
+import Testing
+
+extension LiveTests {
+    @Suite struct ServiceTests {
+        @Test func systemdIsToldAndTheWatchdogFed() throws {
+            let network = try Network(ipv6: false)
+            let path = "\(network.folder)/notify"
+            let systemd = try network.start(on: .firewall, "socat", "-u", "UNIX-RECV:\(path)", "STDOUT")
+            try waitFor(until: { unsafe access(path, F_OK) == 0 }, "the notify socket")
+            try network.write("group default {\n\tpass all\n}\n", to: "npf.conf")
+            let daemon = try network.start(
+                on: .firewall, "env", "NOTIFY_SOCKET=\(path)", "WATCHDOG_USEC=300000", "\(Firewall.programs)/npfluad",
+                "--config", "\(network.folder)/npf.conf", "--scripts", network.folder, "--socket",
+                "\(network.folder)/control.sock")
+            try waitFor(until: { systemd.output.contains("READY=1") }, "READY: \(daemon.errorOutput)")
+            #expect(systemd.output.contains("STATUS=inspecting packets, 1 rules"), "\(systemd.output)")
+            func feeds() -> Int {
+                systemd.output.split(separator: "WATCHDOG=1", omittingEmptySubsequences: false).count - 1
+            }
+            try waitFor(until: { feeds() >= 5 }, "WATCHDOG: \(systemd.output)")
+            #expect(!systemd.output.contains("RELOADING=1"))
+            daemon.signal(SIGHUP)
+            try waitFor(until: { systemd.output.contains("RELOADING=1") }, "RELOADING")
+            #expect(systemd.output.contains("MONOTONIC_USEC="))
+            try waitFor(
+                until: { systemd.output.split(separator: "READY=1", omittingEmptySubsequences: false).count >= 3 },
+                "READY again")
+            daemon.signal(SIGTERM)
+            #expect(daemon.wait() == 0)
+            try waitFor(until: { systemd.output.contains("STOPPING=1") }, "STOPPING")
+        }
+
+        @Test func checkSaysWhatIsWrongAndTouchesNothing() throws {
+            let network = try Network(ipv6: false)
+            let npfluad = "\(Firewall.programs)/npfluad"
+            let good = try network.write(Firewall.rules, to: "npf.conf")
+            try network.write("function filter(hdr, pld) end", to: "filter.lua")
+            let passed = try network.run(
+                on: .firewall, npfluad, "--check", "--config", good, "--scripts", network.folder)
+            #expect(passed.status == 0, "\(passed.errorOutput)")
+            let bad = try network.write("group default {\n\tpass from 10.0.0.1/33\n}\n", to: "bad.conf")
+            let refused = try network.run(
+                on: .firewall, npfluad, "--check", "--config", bad, "--scripts", network.folder)
+            #expect(refused.status == 1)
+            #expect(refused.errorOutput.contains("\(bad):2:"), "\(refused.errorOutput)")
+            #expect(try network.run(on: .firewall, npfluad, "--version").output.split(separator: ".").count == 3)
+            #expect(try network.run(on: .firewall, npfluad, "--nonsense").status == 2)
+        }
+
+        @Test func installPutsEverythingBelowItsFoldersAndUninstallTakesItAway() throws {
+            let root = String(#filePath.dropLast("Tests/EndToEnd/ServiceTests.swift".count))
+            let destination = "/tmp/npflua-install-\(getpid())"
+            defer { try? FileManager.default.removeItem(atPath: destination) }
+            let make = [
+                "make", "-C", root, "--no-print-directory", "-o", ".build/release/npfluad", "-o",
+                ".build/release/npfctl", "DESTDIR=\(destination)", "PREFIX=/usr", "SYSCONFDIR=/etc",
+                "UNITDIR=/lib/systemd/system",
+            ]
+            let installed = try Command.run(make + ["install"], timeoutMilliseconds: 60_000)
+            #expect(installed.status == 0, "\(installed.errorOutput)")
+            for file in [
+                "usr/sbin/npfluad", "usr/sbin/npfctl", "usr/sbin/luactl", "etc/npf.conf", "etc/npf/filter.lua",
+                "lib/systemd/system/npfluad.service", "usr/lib/sysusers.d/npflua.conf", "usr/share/man/man5/npf.conf.5",
+                "usr/share/man/man8/npfctl.8", "usr/share/doc/npflua/README.md",
+            ] {
+                #expect(FileManager.default.fileExists(atPath: "\(destination)/\(file)"), "\(file)")
+            }
+            let unit = try Data(contentsOf: URL(filePath: "\(destination)/lib/systemd/system/npfluad.service"))
+            #expect(
+                String(decoding: unit, as: UTF8.self).contains("ExecStart=/usr/sbin/npfluad --config /etc/npf.conf "))
+            let symbols = try Command.run(["nm", "\(destination)/usr/sbin/npfluad"])
+            #expect(symbols.errorOutput.contains("no symbols"), "the installed program is not stripped")
+            let linked = try Command.run(["ldd", "\(destination)/usr/sbin/npfluad"]).output
+            #expect(!linked.contains("libswift") && !linked.contains("Foundation"), "\(linked)")
+
+            // An edited configuration is the administrator's.
+            try Data("group default { pass all }\n".utf8).write(to: URL(filePath: "\(destination)/etc/npf.conf"))
+            #expect(try Command.run(make + ["install"], timeoutMilliseconds: 60_000).output.contains("kept:"))
+            let removed = try Command.run(make + ["uninstall"], timeoutMilliseconds: 60_000)
+            #expect(removed.status == 0, "\(removed.errorOutput)")
+            let left = try Command.run(["find", destination, "!", "-type", "d"]).output
+            #expect(left == "\(destination)/etc/npf.conf\n")
+        }
+    }
+}
