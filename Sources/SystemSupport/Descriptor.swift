@@ -40,12 +40,15 @@ public struct Descriptor: ~Copyable, Sendable {
     }
 
     /// Reads a file from here to its end.
-    public func readToEnd() throws(Errno) -> [UInt8] {
+    ///
+    /// - Throws: EFBIG for more than `limit` bytes.
+    public func readToEnd(limit: Int = .max) throws(Errno) -> [UInt8] {
         var contents: [UInt8] = []
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
         defer { unsafe buffer.deallocate() }
         while let count = try unsafe read(into: buffer), count > 0 {
             unsafe contents.append(contentsOf: buffer[..<count])
+            guard contents.count <= limit else { throw .fileTooLarge }
         }
         return contents
     }

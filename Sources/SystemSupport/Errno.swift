@@ -53,6 +53,8 @@ extension Errno {
     public static var notPermitted: Errno { Errno(EPERM) }
     /// EACCES.
     public static var accessDenied: Errno { Errno(EACCES) }
+    /// EFBIG.
+    public static var fileTooLarge: Errno { Errno(EFBIG) }
     /// EPIPE.
     public static var brokenPipe: Errno { Errno(EPIPE) }
     /// EBUSY.

@@ -46,6 +46,15 @@ import Testing
         #expect(try Descriptor(reading: "/proc/self/cmdline").readToEnd().contains(0))
         #expect(try Descriptor(reading: "/dev/null").readToEnd() == [])
         #expect(throws: Errno.noSuchEntry) { _ = try Descriptor(reading: "/nowhere/at/all") }
+        #expect(throws: Errno.fileTooLarge) { _ = try Descriptor(reading: "/dev/zero").readToEnd(limit: 1 << 20) }
+        for (path, said) in [
+            ("/nowhere/at/all", "cannot read /nowhere/at/all: No such file or directory"),
+            ("/dev/zero", "cannot read /dev/zero: it is larger than 100 bytes"),
+            ("/", "cannot read /: Is a directory"),
+        ] {
+            let error = #expect(throws: SystemError.self) { _ = try File.read(path, limit: 100) }
+            #expect(error?.description == said)
+        }
     }
 }
 
