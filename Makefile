@@ -16,7 +16,7 @@ BUILD_FLAGS := -c $(CONFIGURATION) --explicit-target-dependency-import-check err
 BIN := .build/$(CONFIGURATION)
 SOURCES := Package.swift Sources Tests Fuzz Benchmarks
 
-BUILD_PACKAGES := liblua5.4-dev libmnl-dev libnetfilter-queue-dev pkg-config
+BUILD_PACKAGES := binutils liblua5.4-dev libmnl-dev libnetfilter-queue-dev pkg-config
 RUN_PACKAGES := nftables iptables
 TEST_PACKAGES := lua5.4 iproute2 openssh-server openssh-client iperf3 tcpdump socat procps iputils-ping mandoc
 BOX_PACKAGES := debootstrap qemu-system-x86 e2fsprogs
