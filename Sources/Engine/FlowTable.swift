@@ -1,3 +1,4 @@
+import Glibc
 package import Packet
 
 /// The flows that scripts have decided with `"pass-flow"` or `"block-flow"`, in fixed memory.
@@ -25,22 +26,23 @@ package struct FlowTable: ~Copyable {
     /// A flow that has been silent for this long is over: nanoseconds.
     private static let idleLimit: Int64 = 600_000_000_000
 
-    /// Allocated with the first decision, so that a configuration without any costs no memory.
-    private var places: UnsafeMutablePointer<Entry>?
+    /// Zeros, which are free places, until a flow is decided: so untouched pages cost no memory.
+    private let places: UnsafeMutablePointer<Entry>
     private let seed: UInt64
+    /// Whether no flow was ever decided.
+    package private(set) var isEmpty = true
 
     package init(seed: UInt64) {
         self.seed = seed
-        unsafe places = nil
+        guard let zeros = unsafe calloc(Self.sets * Self.ways, MemoryLayout<Entry>.stride) else {
+            fatalError("no memory for the flow table")
+        }
+        unsafe places = zeros.bindMemory(to: Entry.self, capacity: Self.sets * Self.ways)
     }
 
     deinit {
-        unsafe places?.deallocate()
+        unsafe free(places)
     }
-
-    /// Whether no flow was ever decided.
-    @inline(__always)
-    package var isEmpty: Bool { unsafe places == nil }
 
     /// The decision for the flow of a packet, refreshed by it.
     ///
@@ -48,7 +50,7 @@ package struct FlowTable: ~Copyable {
     /// A blocked one stays blocked until it is idle, or the opener of a flow could unblock it at will.
     @inline(__always)
     package mutating func decision(for key: FlowKey, opening: Bool, now: Int64) -> Entry? {
-        guard let set = unsafe set(of: key) else { return nil }
+        let set = unsafe set(of: key)
         for way in 0..<Self.ways where unsafe set[way].lastSeen != 0 && set[way].key == key {
             let isOver = unsafe now &- set[way].lastSeen > Self.idleLimit
             if unsafe isOver || (opening && set[way].verdict == .pass) {
@@ -65,14 +67,8 @@ package struct FlowTable: ~Copyable {
     ///
     /// Returns whether another flow, still alive, was forgotten for it.
     package mutating func decide(_ key: FlowKey, _ verdict: Verdict, entry: Int32, now: Int64) -> Bool {
-        if unsafe places == nil {
-            let count = Self.sets * Self.ways
-            let memory = UnsafeMutablePointer<Entry>.allocate(capacity: count)
-            let free = Entry(key: FlowKey(), lastSeen: 0, entry: 0, verdict: .pass)
-            unsafe memory.initialize(repeating: free, count: count)
-            unsafe places = memory
-        }
-        guard let set = unsafe set(of: key) else { return false }
+        isEmpty = false
+        let set = unsafe set(of: key)
         var place = 0
         for way in 0..<Self.ways {
             if unsafe set[way].lastSeen != 0 && set[way].key == key {
@@ -89,9 +85,8 @@ package struct FlowTable: ~Copyable {
     }
 
     @inline(__always)
-    private func set(of key: FlowKey) -> UnsafeMutablePointer<Entry>? {
-        guard let places = unsafe places else { return nil }
-        return unsafe places + Int(key.hash(seed: seed) & UInt64(Self.sets &- 1)) &* Self.ways
+    private func set(of key: FlowKey) -> UnsafeMutablePointer<Entry> {
+        unsafe places + Int(key.hash(seed: seed) & UInt64(Self.sets &- 1)) &* Self.ways
     }
 }
 
@@ -105,8 +100,6 @@ package struct FlowKey: BitwiseCopyable, Equatable {
     private var family: UInt8 = 0
     private var transportProtocol: UInt8 = 0
     private var procedure: Int32 = -1
-
-    init() {}
 
     /// The same flow as a procedure has passed it.
     @inline(__always)

@@ -35,8 +35,6 @@ import Testing
                 }
             }
         }
-        // The flow table comes with the first decision.
-        run(&filter, &packets, 100)
         let luaBefore = filter.filter.luaAllocations
         let before = allocation_count()
         run(&filter, &packets, 100_000 / packets.count + 1)
