@@ -22,25 +22,25 @@ struct KernelRules {
     /// nftables where the kernel has its `queue`, else iptables and ip6tables.
     mutating func install(_ plan: KernelPlan) throws(SystemError) {
         switch backend {
-        case .nftables: try runNft(plan.nftables)
+        case .nftables: try Self.runNft(plan.nftables)
         case .iptables:
-            try restore(plan.iptablesRestore)
+            try Self.restore(plan.iptablesRestore)
             // Somebody may have flushed the chain that ours hang on.
-            try addJumps()
+            try Self.addJumps()
         case nil:
             let isFresh = Self.installedQueue() == nil
             do throws(SystemError) {
-                try runNft(plan.nftables)
+                try Self.runNft(plan.nftables)
                 backend = .nftables
             } catch let nft {
                 logger.debug("nftables cannot queue here, iptables is tried", metadata: ["reason": "\(nft)"])
                 do throws(SystemError) {
-                    try restore(plan.iptablesRestore)
-                    try addJumps()
+                    try Self.restore(plan.iptablesRestore)
+                    try Self.addJumps()
                     backend = .iptables
                 } catch let iptables {
                     // Half of the rules would send packets to a queue that nobody serves.
-                    if isFresh { try? removeIptables() }
+                    if isFresh { try? Self.removeIptables() }
                     throw SystemError(
                         "cannot install the kernel rules: neither by nftables (\(nft)) nor by iptables (\(iptables)); "
                             + "the kernel needs nft_queue or xt_NFQUEUE, and the box nftables or iptables")
@@ -54,8 +54,8 @@ struct KernelRules {
     /// The base chains stay: the kernel drops every packet that waits in a queue when one is deleted.
     func idle() throws(SystemError) {
         switch backend {
-        case .nftables: try runNft(KernelPlan.nftablesIdle)
-        case .iptables: try restore(KernelPlan.iptablesIdle)
+        case .nftables: try Self.runNft(KernelPlan.nftablesIdle)
+        case .iptables: try Self.restore(KernelPlan.iptablesIdle)
         case nil: break
         }
     }
@@ -63,8 +63,8 @@ struct KernelRules {
     /// Takes away everything that `install` has put there.
     mutating func remove() throws(SystemError) {
         switch backend {
-        case .nftables: try runNft(KernelPlan.nftablesRemoval)
-        case .iptables: try removeIptables()
+        case .nftables: try Self.runNft(KernelPlan.nftablesRemoval)
+        case .iptables: try Self.removeIptables()
         case nil: break
         }
         backend = nil
@@ -74,13 +74,12 @@ struct KernelRules {
     ///
     /// Does nothing where nothing is left.
     static func removeLeftovers() throws(SystemError) {
-        let rules = KernelRules(logger: Logger(label: "", factory: { _ in SwiftLogNoOpLogHandler() }))
         if (try? Command.run(["nft", "list", "table"] + KernelPlan.nftablesTable))?.status == 0 {
-            try rules.runNft(KernelPlan.nftablesRemoval)
+            try runNft(KernelPlan.nftablesRemoval)
         }
         for program in iptablesPrograms {
             guard (try? Command.run([program] + KernelPlan.iptablesProbe))?.status == 0 else { continue }
-            try rules.removeIptables(program)
+            try removeIptables(program)
         }
     }
 
@@ -98,36 +97,36 @@ struct KernelRules {
 
     private static let iptablesPrograms = ["iptables", "ip6tables"]
 
-    private func restore(_ text: String) throws(SystemError) {
-        for program in Self.iptablesPrograms {
+    private static func restore(_ text: String) throws(SystemError) {
+        for program in iptablesPrograms {
             try check(["\(program)-restore"] + KernelPlan.iptablesRestoreArguments, input: text)
         }
     }
 
-    private func addJumps() throws(SystemError) {
-        for program in Self.iptablesPrograms {
+    private static func addJumps() throws(SystemError) {
+        for program in iptablesPrograms {
             for jump in KernelPlan.iptablesJumps where try Command.run([program] + jump.check).status != 0 {
                 try check([program] + jump.add)
             }
         }
     }
 
-    private func removeIptables() throws(SystemError) {
-        for program in Self.iptablesPrograms { try removeIptables(program) }
+    private static func removeIptables() throws(SystemError) {
+        for program in iptablesPrograms { try removeIptables(program) }
     }
 
-    private func removeIptables(_ program: String) throws(SystemError) {
+    private static func removeIptables(_ program: String) throws(SystemError) {
         for jump in KernelPlan.iptablesJumps {
             while try Command.run([program] + jump.check).status == 0 { try check([program] + jump.delete) }
         }
         try check(["\(program)-restore"] + KernelPlan.iptablesRestoreArguments, input: KernelPlan.iptablesRemoval)
     }
 
-    private func runNft(_ text: String) throws(SystemError) {
+    private static func runNft(_ text: String) throws(SystemError) {
         try check(["nft", "-f", "-"], input: text)
     }
 
-    private func check(_ arguments: [String], input: String = "") throws(SystemError) {
+    private static func check(_ arguments: [String], input: String = "") throws(SystemError) {
         let result = try Command.run(arguments, input: Array(input.utf8))
         guard result.status == 0 else {
             let said = result.errorOutput.split(separator: "\n").first.map(String.init) ?? "status \(result.status)"

@@ -63,7 +63,4 @@ struct Script: ~Copyable {
     func copyMessage(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         unsafe state.copyLastMessage(into: buffer)
     }
-
-    /// What the last failed call said.
-    var message: String { state.lastMessage }
 }
