@@ -53,8 +53,7 @@ extension Configuration {
 extension Configuration.Setting {
     /// `set PARAMETER VALUE`.
     public var text: String {
-        let shown = parameter == .fail ? value == 1 ? "open" : "closed" : String(value)
-        return "set \(parameter.rawValue) \(shown)"
+        "set \(parameter.rawValue) \(parameter.words?[value] ?? String(value))"
     }
 }
 
@@ -64,6 +63,7 @@ extension Configuration.LuaCall {
         var text = "lua: call \(function)"
         if let file { text += ", file \"\(file)\"" }
         if let errorPolicy { text += ", error \(errorPolicy.rawValue)" }
+        if let allowsEdits { text += ", edit \(allowsEdits ? "on" : "off")" }
         if let instructions { text += ", instructions \(instructions.value)" }
         if let memory { text += ", memory \(memory.value)" }
         if let milliseconds { text += ", time \(milliseconds.value)" }

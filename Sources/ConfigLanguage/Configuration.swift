@@ -35,7 +35,7 @@ extension Configuration {
         public var location: SourceLocation
     }
 
-    /// `lua: call NAME [, file "FILE"] [, error block|pass] [, instructions N] [, memory N] [, time MS]`.
+    /// `lua: call NAME [, file "FILE"] [, error block|pass] [, edit on|off] [, instructions N] [, memory N] [, time MS]`.
     public struct LuaCall: Sendable, Hashable {
         /// The Lua function's global name.
         public var function = "filter"
@@ -43,6 +43,8 @@ extension Configuration {
         public var file: String?
         /// What a script error does to the packet; nil stands for what `set fail` says.
         public var errorPolicy: ErrorPolicy?
+        /// Whether the script may change packets; nil stands for what `set lua.edit` says, which is its bound as well.
+        public var allowsEdits: Bool?
         /// The instructions a call may take.
         public var instructions: Limit?
         /// The bytes the Lua state may take.

@@ -50,7 +50,7 @@ extension Parser {
     private mutating func parseParameter(
         of call: inout Configuration.LuaCall, seen: inout Set<String>
     ) throws(Diagnostic) {
-        let keys = ["call", "file", "error", "instructions", "memory", "time"]
+        let keys = ["call", "file", "error", "edit", "instructions", "memory", "time"]
         guard let key = text, keys.contains(key) else {
             throw unexpected(keys.map { "`\($0)`" }.joined(separator: ", "), words: keys)
         }
@@ -62,6 +62,7 @@ extension Parser {
         case "call": call.function = try parseFunction()
         case "file": call.file = try parseFile()
         case "error": call.errorPolicy = try parseErrorPolicy()
+        case "edit": call.allowsEdits = try parseWord(of: ["off", "on"]) == 1
         case "instructions": call.instructions = try parseLimit(.luaInstructions)
         case "memory": call.memory = try parseLimit(.luaMemory)
         default: call.milliseconds = try parseLimit(.luaTime)

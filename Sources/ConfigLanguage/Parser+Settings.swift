@@ -17,16 +17,18 @@ extension Parser {
             throw Diagnostic(at: location, "the parameter `\(name)` is unknown; \(hint)")
         }
         try advance()
-        let value = try parameter == .fail ? parseFailValue() : parseNumber(of: parameter)
+        let value =
+            if let words = parameter.words { try parseWord(of: words) } else { try parseNumber(of: parameter) }
         return Configuration.Setting(parameter: parameter, value: value, location: location)
     }
 
-    private mutating func parseFailValue() throws(Diagnostic) -> Int {
-        guard let word = text, word == "open" || word == "closed" else {
-            throw unexpected("`open` or `closed`", words: ["open", "closed"])
+    /// Parses one of the words, which is its index.
+    mutating func parseWord(of words: [String]) throws(Diagnostic) -> Int {
+        guard let word = text, let value = words.firstIndex(of: word) else {
+            throw unexpected(words.map { "`\($0)`" }.joined(separator: " or "), words: words)
         }
         try advance()
-        return word == "open" ? 1 : 0
+        return value
     }
 
     /// Parses a number in the unit and the range of `parameter`, with or without a suffix.

@@ -104,7 +104,7 @@ public struct LoadedConfiguration: Sendable {
                         + (function.isVariadic ? "any number of" : "\(function.parameterCount)")
                         + " parameters: expected (pkt), (hdr, pld) or (hdr, pld, ctx)")
             }
-            return Script(state: state, function: function, arity: arity, errorPolicy: call.errorPolicy)
+            return Script(state: state, function: function, arity: arity, call: call)
         } catch {
             throw ConfigurationErrors(Self.diagnostic(error, at: call.location))
         }

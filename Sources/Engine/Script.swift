@@ -19,13 +19,15 @@ struct Script: ~Copyable {
     private var state: LuaState
     private let function: FunctionReference
     private let arity: Arity
+    private let allowsEdits: Bool
     let errorPolicy: ErrorPolicy
 
-    init(state: consuming LuaState, function: FunctionReference, arity: Arity, errorPolicy: ErrorPolicy) {
+    init(state: consuming LuaState, function: FunctionReference, arity: Arity, call: ScriptCall) {
         self.state = state
         self.function = function
         self.arity = arity
-        self.errorPolicy = errorPolicy
+        allowsEdits = call.allowsEdits
+        errorPolicy = call.errorPolicy
     }
 
     /// Bytes that the state holds.
@@ -44,10 +46,10 @@ struct Script: ~Copyable {
     ) -> FilterResult {
         let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[..<headers.length])
         guard arity != .packet else {
-            return unsafe state.filter(function, Region(whole, isWritable: true))
+            return unsafe state.filter(function, Region(whole, isWritable: allowsEdits))
         }
-        let header = unsafe Region(.init(rebasing: whole[..<headers.payloadOffset]), isWritable: true)
-        let payload = unsafe Region(.init(rebasing: whole[headers.payloadOffset...]), isWritable: true)
+        let header = unsafe Region(.init(rebasing: whole[..<headers.payloadOffset]), isWritable: allowsEdits)
+        let payload = unsafe Region(.init(rebasing: whole[headers.payloadOffset...]), isWritable: allowsEdits)
         guard arity == .headerPayloadAndContext else {
             return unsafe state.filter(function, header, payload)
         }

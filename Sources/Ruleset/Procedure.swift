@@ -16,6 +16,8 @@ public struct ScriptCall: Sendable, Hashable {
     public let file: String
     /// What an error of the script does to the packet.
     public let errorPolicy: ErrorPolicy
+    /// Whether the script may change packets.
+    public let allowsEdits: Bool
     /// The instructions that a call may take.
     public let instructions: Int
     /// The bytes that the Lua state may take.
@@ -40,6 +42,8 @@ public struct Parameters: Sendable, Hashable {
     public let luaMemory: Int
     /// The milliseconds that a script call may take where its procedure does not say less.
     public let luaMilliseconds: Int
+    /// Whether scripts may change packets where their procedures do not say no.
+    public let luaEdit: Bool
 }
 
 extension ScriptCall {
@@ -62,6 +66,10 @@ extension ScriptCall {
         function = call.function
         file = call.file ?? "\(call.function).lua"
         errorPolicy = call.errorPolicy ?? (parameters.failOpen ? .pass : .block)
+        allowsEdits = call.allowsEdits ?? parameters.luaEdit
+        guard parameters.luaEdit || !allowsEdits else {
+            throw Diagnostic(at: call.location, "`edit on` is more than `set lua.edit off` allows; change that first")
+        }
         instructions = try narrowed(call.instructions, .luaInstructions, parameters.luaInstructions)
         memory = try narrowed(call.memory, .luaMemory, parameters.luaMemory)
         milliseconds = try narrowed(call.milliseconds, .luaTime, parameters.luaMilliseconds)
@@ -81,5 +89,6 @@ extension Parameters {
         luaInstructions = value(.luaInstructions)
         luaMemory = value(.luaMemory)
         luaMilliseconds = value(.luaTime)
+        luaEdit = value(.luaEdit) == 1
     }
 }

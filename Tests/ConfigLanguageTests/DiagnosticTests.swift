@@ -80,13 +80,14 @@ struct DiagnosticTests {
         (
             "set x 5",
             "1:5: the parameter `x` is unknown; there are `fail`, `queue.number`, `queue.length`, "
-                + "`lua.instructions`, `lua.memory`, `lua.time`"
+                + "`lua.instructions`, `lua.memory`, `lua.time`, `lua.edit`"
         ),
         ("set lua.memry 5m", "1:5: the parameter `lua.memry` is unknown; did you mean `lua.memory`?"),
-        ("set fail maybe", "1:10: expected `open` or `closed` after `fail`, not `maybe`"),
-        ("set fail opne", "1:10: expected `open` or `closed` after `fail`, not `opne`; did you mean `open`?"),
+        ("set fail maybe", "1:10: expected `closed` or `open` after `fail`, not `maybe`"),
+        ("set fail opne", "1:10: expected `closed` or `open` after `fail`, not `opne`; did you mean `open`?"),
         ("set queue.number 65536", "1:18: `queue.number` is from 0 to 65535, which `65536` is not"),
         ("set queue.length 0", "1:18: `queue.length` is from 1 to 1048576, which `0` is not"),
+        ("set lua.edit 1", "1:14: expected `off` or `on` after `lua.edit`, not `1`"),
         ("set lua.time on", "1:14: expected a number after `lua.time`, not `on`"),
         ("set bpf.jit off", "1:5: `bpf.jit` is not in this version"),
         ("set state.tcp.strict_order_rst on", "1:5: `state.tcp.strict_order_rst` is not in this version"),
@@ -103,7 +104,7 @@ struct DiagnosticTests {
         ("procedure \"x\" { lua: call f\nlua: call g }", "2:1: a procedure makes one call in this version"),
         (
             "procedure \"x\" { lua: cal f }",
-            "1:22: expected `call`, `file`, `error`, `instructions`, `memory`, `time` after `:`, not `cal`; "
+            "1:22: expected `call`, `file`, `error`, `edit`, `instructions`, `memory`, `time` after `:`, not `cal`; "
                 + "did you mean `call`?"
         ),
         ("procedure \"x\" { lua: call f, call g }", "1:30: `call` stands twice in this call"),

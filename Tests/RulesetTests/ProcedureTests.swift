@@ -64,4 +64,22 @@ struct ProcedureTests {
                 "procedure \"a\" { lua: \(limit) }\n\(name) \(limit.split(separator: " ")[1])\ngroup default { }")
         }
     }
+
+    @Test(arguments: [
+        ("", "on", true), ("", "off", false), (", edit on", "on", true), (", edit off", "on", false),
+        (", edit off", "off", false),
+    ])
+    func editsAreAllowedWhereBothSaySo(_ option: String, _ parameter: String, _ expected: Bool) throws {
+        let ruleset = try compile(
+            "set lua.edit \(parameter)\nprocedure \"a\" { lua: call f\(option) }\ngroup default { }")
+        #expect(ruleset.procedures[0].call.allowsEdits == expected)
+    }
+
+    @Test func procedureCannotAllowEditsThatTheParameterForbids() throws {
+        let configuration = try parse("set lua.edit off\nprocedure \"a\" { lua: edit on }\ngroup default { }")
+        let error = #expect(throws: ConfigurationErrors.self) { try CompiledRuleset(compiling: configuration) }
+        #expect(
+            error?.description
+                == "npf.conf:2:17: `edit on` is more than `set lua.edit off` allows; change that first")
+    }
 }

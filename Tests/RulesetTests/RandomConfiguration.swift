@@ -53,7 +53,8 @@ struct RandomConfiguration {
         if chance(30) { lines.append("set fail open; set lua.memory \(pick(["4m", "8388608", "65537"]))") }
         if chance(30) { lines.append("set queue.number 0x10\nset queue.length 2k") }
         lines.append("procedure \"p\" { lua: call filter }")
-        lines.append("procedure \"q r\" {\n lua: file \"a/b.lua\", error pass, time 3, memory 64k, instructions 1k\n}")
+        lines.append(
+            "procedure \"q r\" {\n lua: file \"a/b.lua\", error pass, edit on, time 3, memory 64k, instructions 1k\n}")
         var groups = (0..<Int.random(in: 0...3, using: &random)).map { _ in group(depth: 1) }
         groups.insert("group default {\n\(items(depth: 1))}", at: Int.random(in: 0...groups.count, using: &random))
         return (lines + groups).joined(separator: "\n") + "\n"
