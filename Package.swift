@@ -98,6 +98,10 @@ let package = Package(
                 "PacketQueue", "Ruleset", "SystemSupport", argumentParser,
             ]),
 
+        .executableTarget(
+            name: "LuaBenchmark", dependencies: ["CLua", "LuaRuntime", "Luadata"], path: "Benchmarks/Lua",
+            swiftSettings: swiftSettings),
+
         .target(name: "TestSupport", dependencies: ["Packet"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
         // Counts the allocations of the whole test program, so that tests can show that a path makes none.
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter", cSettings: cSettings),

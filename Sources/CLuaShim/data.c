@@ -14,15 +14,16 @@ static ls_data *check_self(lua_State *L)
 	return data;
 }
 
-ls_data *ls_push_data(ls_state *s, size_t own_bytes)
+ls_data *ls_push_data(ls_state *s, size_t own_bytes, int user_values)
 {
-	ls_data *data = lua_newuserdatauv(s->L, sizeof(*data) + own_bytes, LS_DATA_USER_VALUES);
+	ls_data *data = lua_newuserdatauv(s->L, sizeof(*data) + own_bytes, user_values);
 
 	data->kind = &ls_data_kind;
 	data->bytes = (uint8_t *)(data + 1);
 	data->length = (int64_t)own_bytes;
 	data->epoch = 0;
 	data->layout = NULL;
+	memset(data->marks, 0, sizeof(data->marks));
 	data->writable = true;
 	data->is_view = false;
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->metatable);
@@ -30,34 +31,47 @@ ls_data *ls_push_data(ls_state *s, size_t own_bytes)
 	return data;
 }
 
-/* The field of the key at index 2. Names are interned, so a name is found by its address. */
-static const ls_field *find_field(lua_State *L, const ls_data *data)
+/* The field of a number or a boolean, at index 2. */
+static __attribute__((noinline)) const ls_field *find_unaddressed(lua_State *L, const ls_layout *layout)
+{
+	const ls_field *field = NULL;
+	int top = lua_gettop(L);
+
+	if (lua_getiuservalue(L, 1, LS_LAYOUT) == LUA_TUSERDATA) {	/* else it is a prepared one: all are strings */
+		lua_getiuservalue(L, -1, LS_NAMES);
+		lua_pushvalue(L, 2);
+		if (lua_rawget(L, -2) != LUA_TNIL)
+			field = &layout->fields[lua_tointeger(L, -1)];
+	}
+	lua_settop(L, top);
+	return field;
+}
+
+/* The field of the key at index 2. */
+static inline const ls_field *find_field(lua_State *L, const ls_data *data)
 {
 	const ls_layout *layout = data->layout;
-	const ls_field *field, *end;
-	const char *name;
-	int place;
+	const ls_field *field;
+	const void *key;
 
 	if (layout == NULL)
 		return NULL;
-	if (lua_type(L, 2) == LUA_TSTRING) {
-		name = lua_tostring(L, 2);
-		for (field = layout->fields, end = field + layout->count; field < end; field++) {
-			if (field->name == name)
-				return field;
-		}
-		return NULL;
-	}
-	lua_getiuservalue(L, 1, LS_LAYOUT);
-	lua_getiuservalue(L, -1, LS_NAMES);
-	lua_pushvalue(L, 2);
-	field = NULL;
-	if (lua_rawget(L, -2) != LUA_TNIL) {
-		place = (int)lua_tointeger(L, -1);
-		field = &layout->fields[place];
-	}
-	lua_pop(L, 3);
-	return field;
+	key = lua_topointer(L, 2);
+	if (key == NULL)
+		return find_unaddressed(L, layout);
+	field = ls_find_field(layout, key);
+	return field->name != NULL ? field : NULL;
+}
+
+/* Where a string field lies; negative if it is not inside. */
+static ls_extent find_string(const ls_state *s, const ls_data *data, const ls_field *field)
+{
+	int64_t start = data->marks[field->mark];
+	int64_t length = field->end == 0 ? field->length : data->marks[field->end] - start - field->offset;
+	ls_extent extent = s->operations.extent(ls_length(s, data) - start, field->offset, length);
+
+	extent.offset += start;
+	return extent;
 }
 
 /* A numeral of any length is a number to Lua, and takes its time to become one. */
@@ -70,17 +84,16 @@ static lua_Integer to_integer(lua_State *L, int index)
 
 static int push_field(lua_State *L, const ls_state *s, const ls_data *data, const ls_field *field)
 {
-	int64_t length = ls_length(s, data);
-
 	if (field->is_string) {
-		ls_extent extent = s->operations.extent(length, field->offset, field->length);
+		ls_extent extent = find_string(s, data, field);
 
 		if (extent.length > 0) {
 			lua_pushlstring(L, (const char *)data->bytes + extent.offset, (size_t)extent.length);
 			return 1;
 		}
 	} else {
-		ls_number number = s->operations.read(data->bytes, length, field);
+		int64_t start = data->marks[field->mark];
+		ls_number number = s->operations.read(data->bytes + start, ls_length(s, data) - start, field);
 
 		if (number.present) {
 			lua_pushinteger(L, number.value);
@@ -110,13 +123,14 @@ static int write_field(lua_State *L)
 	ls_state *s = ls_of(L);
 	ls_data *data = lua_touserdata(L, 1);
 	const ls_field *field = find_field(L, data);
-	int64_t length = ls_length(s, data);
 	bool written = false;
 
-	if (field == NULL || !data->writable)
+	if (field == NULL || ls_length(s, data) == 0)
 		return 0;
+	if (!data->writable)
+		return luaL_error(L, "the packet is read-only here: its rule says \"edit off\"");
 	if (field->is_string) {
-		ls_extent extent = s->operations.extent(length, field->offset, field->length);
+		ls_extent extent = find_string(s, data, field);
 		size_t size = 0;
 		const char *bytes = extent.length > 0 ? lua_tolstring(L, 3, &size) : NULL;
 
@@ -127,7 +141,10 @@ static int write_field(lua_State *L)
 			written = true;
 		}
 	} else {
-		written = s->operations.write(data->bytes, length, field, to_integer(L, 3));
+		int64_t start = data->marks[field->mark];
+		int64_t value = to_integer(L, 3);
+
+		written = s->operations.write(data->bytes + start, data->length - start, field, value);
 	}
 	if (written && data->epoch != 0)
 		s->written = true;
@@ -182,12 +199,14 @@ static int segment(lua_State *L)
 		lua_pushnil(L);
 		return 1;
 	}
-	part = ls_push_data(s, 0);
+	part = ls_push_data(s, 0, data->epoch == 0 ? LS_ROOT : LS_LAYOUT);
 	part->bytes = data->bytes + extent.offset;
 	part->length = extent.length;
 	part->epoch = data->epoch;
 	part->writable = data->writable;
-	if (lua_getiuservalue(L, 1, LS_ROOT) == LUA_TNIL) {
+	if (data->epoch != 0)
+		return 1;
+	if (lua_getiuservalue(L, 1, LS_ROOT) != LUA_TUSERDATA) {
 		lua_pop(L, 1);
 		lua_pushvalue(L, 1);
 	}
@@ -199,7 +218,7 @@ static int segment(lua_State *L)
 static void new_from_table(lua_State *L)
 {
 	lua_Unsigned size = lua_rawlen(L, 1);
-	ls_data *data = ls_push_data(ls_of(L), size);
+	ls_data *data = ls_push_data(ls_of(L), size, LS_LAYOUT);
 	lua_Unsigned i;
 
 	for (i = 0; i < size; i++) {
@@ -223,13 +242,13 @@ static int new_data(lua_State *L)
 	case LUA_TNUMBER:
 		size = lua_tointeger(L, 1);
 		if (size > 0)
-			memset(ls_push_data(s, (size_t)size)->bytes, 0, (size_t)size);
+			memset(ls_push_data(s, (size_t)size, LS_LAYOUT)->bytes, 0, (size_t)size);
 		else
 			lua_pushnil(L);
 		break;
 	case LUA_TSTRING:
 		size = (lua_Integer)lua_rawlen(L, 1);
-		memcpy(ls_push_data(s, (size_t)size)->bytes, lua_tostring(L, 1), (size_t)size);
+		memcpy(ls_push_data(s, (size_t)size, LS_LAYOUT)->bytes, lua_tostring(L, 1), (size_t)size);
 		break;
 	default:
 		lua_pushnil(L);

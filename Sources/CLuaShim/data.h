@@ -8,25 +8,30 @@
 
 #include "state.h"
 
-typedef struct ls_layout {
+/*
+ * A hash table of fields, half of it empty at least: there the name is NULL. A key is told by its address, as Lua
+ * interns short strings; only numbers and booleans have none, and are found by LS_NAMES.
+ */
+struct ls_layout {
 	const void *kind;	/* ls_layout_kind */
-	int count;
+	size_t last;		/* one less than the places, which are a power of 2 */
 	ls_field fields[];
-} ls_layout;
+};
 
 /* Bytes of its own after the struct (epoch 0), or a view of memory that is valid during one call. */
 typedef struct ls_data {
 	const void *kind;	/* ls_data_kind */
-	uint8_t *bytes;
+	uint8_t *bytes;		/* never NULL */
 	int64_t length;
 	uint64_t epoch;
 	const ls_layout *layout;
+	int32_t marks[LS_MARKS];
 	bool writable;
 	bool is_view;		/* of a region itself: its segments end where it ends */
 } ls_data;
 
-/* User values of a data object. */
-enum { LS_ROOT = 1, LS_LAYOUT = 2, LS_DATA_USER_VALUES = 2 };
+/* User values of a data object: the layout that a script gave it; of a segment, the object whose memory it shows. */
+enum { LS_LAYOUT = 1, LS_ROOT = 2 };
 /* User value of a layout: the table from its names to its fields' places, which keeps the names alive. */
 enum { LS_NAMES = 1, LS_LAYOUT_USER_VALUES = 1 };
 
@@ -46,10 +51,23 @@ static inline void *ls_userdata(lua_State *L, int index, const void *kind)
 	return object != NULL && *object == kind ? (void *)object : NULL;
 }
 
+/* The field of that name, or the empty place for it. */
+static inline const ls_field *ls_find_field(const ls_layout *layout, const void *name)
+{
+	size_t place = ((uintptr_t)name >> 4 ^ (uintptr_t)name >> 12) & layout->last;	/* blocks are aligned to 16 */
+
+	while (layout->fields[place].name != name && layout->fields[place].name != NULL)
+		place = (place + 1) & layout->last;
+	return &layout->fields[place];
+}
+
 /* Pushes the layout that a table stands for; it is compiled once and kept in the table. */
 const ls_layout *ls_compile_layout(lua_State *L, int table, int methods);
 
-/* Pushes an empty data object. */
-ls_data *ls_push_data(ls_state *s, size_t own_bytes);
+/*
+ * Pushes a data object: with bytes of its own, or with none yet. Foreign memory needs no user value for a root, as the
+ * epoch says whether it is there.
+ */
+ls_data *ls_push_data(ls_state *s, size_t own_bytes, int user_values);
 
 #endif

@@ -7,13 +7,16 @@
 
 static void push_view(ls_state *s, const ls_region *region)
 {
-	ls_data *view = ls_push_data(s, 0);
+	ls_data *view = ls_push_data(s, 0, LS_LAYOUT);
 
-	view->bytes = region->data;
+	if (region->data != NULL)
+		view->bytes = region->data;
 	view->length = (int64_t)region->length;
 	view->epoch = s->epoch;
 	view->writable = region->writable;
 	view->is_view = true;
+	view->layout = region->layout;
+	memcpy(view->marks, region->marks, sizeof(view->marks));
 }
 
 static void set_string(lua_State *L, const char *name, const char *value)

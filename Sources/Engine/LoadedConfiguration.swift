@@ -90,6 +90,7 @@ public struct LoadedConfiguration: Sendable {
                     instructions: call.instructions, memory: call.memory, nanoseconds: call.milliseconds * 1_000_000),
                 modules: directory, print: print)
             state.installLuadata()
+            state.installPacketLayouts()
             try state.load(scripts[call.file] ?? [], chunkName: call.file)
             guard let function = state.function(named: call.function) else {
                 throw ScriptError(

@@ -20,9 +20,12 @@ struct Script: ~Copyable {
     private let function: FunctionReference
     private let arity: Arity
     private let allowsEdits: Bool
+    private let views: PacketViews
     let errorPolicy: ErrorPolicy
 
     init(state: consuming LuaState, function: FunctionReference, arity: Arity, call: ScriptCall) {
+        var state = state
+        views = PacketViews(for: &state)
         self.state = state
         self.function = function
         self.arity = arity
@@ -45,10 +48,10 @@ struct Script: ~Copyable {
         rule: UnsafePointer<CChar>
     ) -> FilterResult {
         let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[..<headers.length])
-        guard arity != .packet else {
-            return unsafe state.filter(function, Region(whole, isWritable: allowsEdits))
-        }
-        let header = unsafe Region(.init(rebasing: whole[..<headers.payloadOffset]), isWritable: allowsEdits)
+        var header = unsafe Region(
+            whole, isWritable: allowsEdits, layout: views.layout(headers), marks: PacketViews.marks(headers))
+        guard arity != .packet else { return unsafe state.filter(function, header) }
+        unsafe header.bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: whole[..<headers.payloadOffset])
         let payload = unsafe Region(.init(rebasing: whole[headers.payloadOffset...]), isWritable: allowsEdits)
         guard arity == .headerPayloadAndContext else {
             return unsafe state.filter(function, header, payload)

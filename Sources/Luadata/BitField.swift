@@ -16,11 +16,13 @@ package struct BitField {
         self.isLittleEndian = isLittleEndian
     }
 
-    /// Whether the whole field lies in memory of that many bytes.
+    /// Whether the whole field lies in memory of that many bytes; a negative number is none.
     @inline(__always)
     private func fits(_ length: Int64) -> Bool {
-        width >= 1 && width <= 64 && offset >= 0 && length >= 0 && length <= Int64.max >> 3
-            && offset <= (length &<< 3) &- width
+        // Past any memory's size the shift loses bits, which makes the room less, never more.
+        let room = (length &<< 3) &- width
+        return UInt64(bitPattern: width &- 1) < 64 && (length | room) >= 0
+            && UInt64(bitPattern: offset) <= UInt64(bitPattern: room)
     }
 
     /// The number, without its sign except at a width of 64; nil if it does not lie in the memory.
@@ -47,14 +49,40 @@ package struct BitField {
         return Int64(bitPattern: isLittleEndian ? littleEndian(ofBig: value) : value)
     }
 
-    /// Writes the low bits of a value, and touches no other bit; false if the field does not lie in the memory.
+    /// Writes the low bits of a value, and changes no other bit; false if the field does not lie in the memory.
     package func write(_ value: Int64, to bytes: UnsafeMutablePointer<UInt8>, length: Int64) -> Bool {
         guard fits(length) else { return false }
         var bits = UInt64(bitPattern: value)
         if isLittleEndian { bits = bigEndian(ofLittle: bits) }
-        let lastBit = offset &+ width &- 1
-        var byte = unsafe bytes + Int(lastBit &>> 3)
-        var unused = 7 &- lastBit & 7
+        let first = unsafe bytes + Int(offset &>> 3)
+        var end = UInt64(truncatingIfNeeded: (offset & 7) &+ width)
+        guard length &- offset &>> 3 >= 8 else {
+            unsafe writeBytes(bits, endingAt: first + Int((end &- 1) &>> 3))
+            return true
+        }
+        var width = UInt64(truncatingIfNeeded: width)
+        if end > 64 {
+            // The ninth byte, then what is left.
+            let low = end &- 64
+            let part = UInt8(truncatingIfNeeded: bits &<< (8 &- low))
+            unsafe first[8] = unsafe first[8] & 0xff &>> UInt8(truncatingIfNeeded: low) | part
+            bits = bits &>> low
+            width &-= low
+            end = 64
+        }
+        let unused = 64 &- end
+        let mask = (UInt64.max &>> (64 &- width)) &<< unused
+        let word = UnsafeMutableRawPointer(first)
+        let old = unsafe UInt64(bigEndian: word.loadUnaligned(as: UInt64.self))
+        unsafe word.storeBytes(of: (old & ~mask | bits &<< unused & mask).bigEndian, as: UInt64.self)
+        return true
+    }
+
+    /// Writes the number a byte at a time, from its last.
+    private func writeBytes(_ bits: UInt64, endingAt last: UnsafeMutablePointer<UInt8>) {
+        var bits = bits
+        var byte = unsafe last
+        var unused = 7 &- (offset &+ width &- 1) & 7
         var remaining = width
         while true {
             let count = min(8 &- unused, remaining)
@@ -62,7 +90,7 @@ package struct BitField {
             let part = UInt8(truncatingIfNeeded: bits) &<< UInt8(truncatingIfNeeded: unused)
             unsafe byte.pointee = unsafe byte.pointee & ~mask | part & mask
             remaining &-= count
-            if remaining == 0 { return true }
+            if remaining == 0 { return }
             bits = bits &>> UInt64(truncatingIfNeeded: count)
             unused = 0
             unsafe byte -= 1
@@ -78,6 +106,7 @@ package struct BitField {
     private func littleEndian(ofBig value: UInt64) -> UInt64 {
         guard width > 8 else { return value }
         let (whole, rest) = groups
+        guard rest != 0 else { return value.byteSwapped &>> (64 &- whole) }
         let low = ((value &>> rest) &<< (64 &- whole)).byteSwapped
         let high = value & ((1 &<< rest) &- 1)
         return low | high &<< whole

@@ -3,7 +3,7 @@ import CLuaShim
 extension ls_data_operations {
     /// The bounds and bits of Luadata.
     ///
-    /// The shim calls them with memory that is valid for as many bytes as it says.
+    /// The shim calls them with memory that is valid for as many bytes as it says, never with a null pointer.
     static var luadata: ls_data_operations {
         unsafe ls_data_operations(read: readNumber, write: writeNumber, extent: findExtent)
     }
@@ -19,17 +19,17 @@ extension BitField {
 @c private func readNumber(
     _ bytes: UnsafePointer<UInt8>?, _ length: Int64, _ field: UnsafePointer<ls_field>?
 ) -> ls_number {
-    guard let bytes = unsafe bytes, let field = unsafe field,
-        let value = unsafe BitField(field.pointee).read(bytes, length: length)
-    else { return ls_number(value: 0, present: 0) }
+    let field = unsafe BitField(field.unsafelyUnwrapped.pointee)
+    guard let value = unsafe field.read(bytes.unsafelyUnwrapped, length: length) else {
+        return ls_number(value: 0, present: 0)
+    }
     return ls_number(value: value, present: 1)
 }
 
 @c private func writeNumber(
     _ bytes: UnsafeMutablePointer<UInt8>?, _ length: Int64, _ field: UnsafePointer<ls_field>?, _ value: Int64
 ) -> Bool {
-    guard let bytes = unsafe bytes, let field = unsafe field else { return false }
-    return unsafe BitField(field.pointee).write(value, to: bytes, length: length)
+    unsafe BitField(field.unsafelyUnwrapped.pointee).write(value, to: bytes.unsafelyUnwrapped, length: length)
 }
 
 /// Bytes of an object: the first must be one of its own, and all must lie inside.

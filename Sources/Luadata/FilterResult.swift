@@ -39,20 +39,6 @@ public struct FilterResult: Sendable, Hashable {
     }
 }
 
-/// Memory that a filter function gets to look at; it must stay for the time of the call.
-@unsafe public struct Region {
-    /// The bytes.
-    public var bytes: UnsafeMutableRawBufferPointer
-    /// Whether the function may change them.
-    public var isWritable: Bool
-
-    /// A region over some bytes.
-    @inlinable public init(_ bytes: UnsafeMutableRawBufferPointer, isWritable: Bool) {
-        unsafe self.bytes = unsafe bytes
-        unsafe self.isWritable = isWritable
-    }
-}
-
 /// What a filter function of three parameters gets as its third: a table with these fields.
 ///
 /// The strings are C strings that must stay for the time of the call.

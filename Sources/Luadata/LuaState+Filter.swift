@@ -49,7 +49,10 @@ extension LuaState {
 
 extension ls_region {
     fileprivate init(_ region: Region) {
-        unsafe self.init(data: region.bytes.baseAddress, length: region.bytes.count, writable: region.isWritable)
+        let marks = unsafe region.marks
+        unsafe self.init(
+            data: region.bytes.baseAddress, length: region.bytes.count, writable: region.isWritable,
+            layout: region.layout?.shim, marks: (0, marks[1], marks[2], marks[3]))
     }
 }
 

@@ -25,6 +25,7 @@ extension PacketHeaders {
             transportProtocol: IPProtocol(rawValue: packet.uint8(at: 9)),
             source: Address(ipv4: packet.uint32(at: 12)), destination: Address(ipv4: packet.uint32(at: 16)))
 
+        protocolOffset = 9
         transportOffset = Int(packet.uint8(at: 0) & 0xf) &* 4
         guard transportOffset >= 20 else { throw .headerLength }
         let totalLength = Int(packet.uint16(at: 2))
@@ -43,6 +44,7 @@ extension PacketHeaders {
             transportProtocol: IPProtocol(rawValue: packet.uint8(at: 6)),
             source: packet.ipv6Address(at: 8), destination: packet.ipv6Address(at: 24))
 
+        protocolOffset = 6
         transportOffset = 40
         let payloadLength = Int(packet.uint16(at: 4))
         length = payloadLength == 0 ? packet.byteCount : min(40 &+ payloadLength, packet.byteCount)
@@ -64,6 +66,7 @@ extension PacketHeaders {
 
             let header = transportOffset
             transportProtocol = IPProtocol(rawValue: packet.uint8(at: header))
+            protocolOffset = header
             // The byte that holds the length in the others is reserved in a fragment header.
             transportOffset &+= isFragmentHeader ? 8 : (Int(packet.uint8(at: header &+ 1)) &+ 1) &* 8
             guard transportOffset <= length else { throw .extensionHeader }

@@ -20,6 +20,8 @@ public struct PacketHeaders: BitwiseCopyable, Sendable {
     public var destinationPort: UInt16
     /// What follows the IP header and its extension headers; in a later fragment what the fragment header says.
     public var transportProtocol: IPProtocol
+    /// Bytes from the start of the packet to the byte that names `transportProtocol`.
+    public var protocolOffset: Int
     /// The TCP flags, empty where there are none.
     public var tcpFlags: TCPFlags
     /// The ICMP or ICMPv6 type, 0 where there is none.
@@ -47,6 +49,7 @@ public struct PacketHeaders: BitwiseCopyable, Sendable {
         self.icmpType = icmpType
         self.icmpCode = icmpCode
         transportOffset = 0
+        protocolOffset = 0
         payloadOffset = 0
         length = 0
         isFragment = false

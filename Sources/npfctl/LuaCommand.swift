@@ -37,6 +37,7 @@ struct LuaCommand: ParsableCommand {
                 StandardStream.output.write(text + [UInt8(ascii: "\n")])
             }
             state.installLuadata()
+            state.installPacketLayouts()
             try state.load(source, chunkName: file)
         } catch {
             StandardStream.error.write("\(error)\n")

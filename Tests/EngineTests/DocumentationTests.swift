@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 import LuaRuntime
 import Luadata
@@ -30,6 +31,7 @@ import Testing
                 printed.text += String(decoding: $0, as: UTF8.self) + "\n"
             }
             state.installLuadata()
+            state.installPacketLayouts()
             do {
                 try state.load(Array(script.utf8), chunkName: "example.lua")
             } catch {

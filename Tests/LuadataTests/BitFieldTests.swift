@@ -5,7 +5,7 @@ import Testing
 @Suite struct BitFieldTests {
     @Test func fieldsAgreeWithTheReference() {
         var random = SplitMix64(state: 2014)
-        for round in 0..<200_000 {
+        for round in 0..<450_000 {
             let bytes = (0..<Int.random(in: 0...20, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
             }

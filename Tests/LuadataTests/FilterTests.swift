@@ -70,6 +70,38 @@ import Testing
         }
     }
 
+    @Test func writesToAReadOnlyViewAreErrors() throws {
+        let cases: [(body: String, isError: Bool)] = [
+            ("d.a = 7", true), ("d.s = 'x'", true), ("d:segment(0, 1):layout(l).a = 7", true), ("d.far = 7", true),
+            ("d.s = ''", true), ("d.a = d.a", true), ("d.none = 7", false), ("d:layout{} d.a = 7", false),
+            ("return d.a == 1 and d.s == '\\1' and #d:segment(1) == 1", false), ("data.new(1):layout(l).a = 7", false),
+            ("if kept then kept.a = 7 end kept = d", false),
+            (
+                "local ok, text = pcall(function() d.a = 7 end) return not ok and text:find('read-only', 1, true) ~= nil",
+                false
+            ),
+        ]
+        for (body, isError) in cases {
+            var filter = try Filter(
+                """
+                local l = data.layout{a = {0, 8}, s = {0, 1, 's'}, far = {16, 8}}
+                function filter(d) d:layout(l) \(body) end
+                """)
+            for _ in 1...2 {
+                var bytes: [UInt8] = [1, 2]
+                let result = filter(&bytes, isWritable: false)
+                #expect(result == FilterResult(answer: isError ? .failedError : .keep, changed: false), "\(body)")
+                #expect(bytes == [1, 2], "\(body)")
+                if isError {
+                    #expect(
+                        filter.state.lastMessage.hasPrefix(
+                            "filter.lua:3: the packet is read-only here: its rule says \"edit off\"\n"),
+                        "\(body): \(filter.state.lastMessage)")
+                }
+            }
+        }
+    }
+
     @Test func twoRegionsAndTheContextAreArguments() throws {
         var filter = try Filter(
             """
@@ -79,7 +111,7 @@ import Testing
                 print(context.interface, context.direction, context.rule, context.time, context.mark)
                 context.mark = 0
               end
-              header:layout{a = {0, 8}}.a = 0x41
+              pcall(function() header:layout{a = {0, 8}}.a = 0x41 end)
               payload:layout{a = {0, 8}}.a = 0x42
             end
             """)

@@ -15,11 +15,19 @@ import Testing
             ("get{0, 16, 'number', 'little'}", "52651"),
             ("get{0, 16, nil, 'little'}", "52651"),
             ("get{0, 16, endian = 'l'}", "52651"),
-            ("get{0, 16, 'little'}", "43981"),
+            ("get{0, 16, 'n', 'le'}", "52651"),
+            ("get{0, 16, 'num', 'lit'}", "52651"),
             ("get{0, 16, 'n', 'net'}", "43981"),
+            ("get{0, 16, 'n', 'n'}", "43981"),
+            ("get{0, 16, 'n', 'b'}", "43981"),
+            ("get{0, 16, 'n', 'be'}", "43981"),
+            ("get{0, 16, 'net'}", "43981"),
+            ("get{0, 16, 'big'}", "43981"),
+            ("get{0, 16, 'be'}", "43981"),
+            ("get{length = 8}", "171"),
+            ("get{0, 65}", "nil"),
+            ("get{0, 0}", "nil"),
             ("get{0, 16, 'n', 'big'}", "43981"),
-            ("get{0, 16, 'n', 'xyz'}", "43981"),
-            ("get{0, 16, 'n', ''}", "43981"),
             ("get{0, 16, 'n', 'host'} == get{0, 16, 'n', 'little'}", "true"),
             ("get{0, 8, 'n', 'little'}", "171"),
             ("get{0, 12, 'n', 'l'}", "3243"),
@@ -27,10 +35,7 @@ import Testing
             ("get{4, 16, 'n', 'l'}", "57020"),
             ("get{'8', '8'}", "205"),
             ("get{8.0, 8}", "205"),
-            ("get{}", "nil"),
-            ("get{0}", "nil"),
             ("get{0, 0, 's'}", "nil"),
-            ("get{8}", "nil"),
             ("get{1, 2, 'string'} == '\\xcd\\xef'", "true"),
             ("get{1, 2, 'str'} == '\\xcd\\xef'", "true"),
             ("get{1, 4, 's'}", "nil"),
@@ -93,18 +98,43 @@ import Testing
     }
 
     @Test func wrongEntriesAreNamed() throws {
-        for (entry, message) in [
+        let entry = "{offset, length, type, endian}"
+        let endians = "'big', 'little', 'net' or 'host'"
+        for (fields, message) in [
             ("f = 5", "field 'f': its entry must be a table {offset, length, type, endian}, not a number"),
             ("f = true", "field 'f': its entry must be a table {offset, length, type, endian}, not a boolean"),
             ("f = '8'", "field 'f': its entry must be a table {offset, length, type, endian}, not a string"),
-            ("f = {0, 8, true}", "field 'f': its type must be a string, not a boolean"),
-            ("f = {0, 8, type = {}}", "field 'f': its type must be a string, not a table"),
-            ("f = {0, 8, 'n', 5}", "field 'f': its endian must be a string, not a number"),
+            ("f = {0, 8, true}", "field 'f': its type must be 'number' or 'string', not a boolean"),
+            ("f = {0, 8, type = {}}", "field 'f': its type must be 'number' or 'string', not a table"),
+            ("f = {0, 8, 'n', 5}", "field 'f': its endian must be \(endians), not a number"),
             ("f = {'x', 8}", "field 'f': its offset must be an integer from 0 on, not x"),
             ("f = {0.5, 8}", "field 'f': its offset must be an integer from 0 on, not 0.5"),
             ("f = {-1, 8}", "field 'f': its offset must be an integer from 0 on, not -1"),
             ("f = {0, -8}", "field 'f': its length must be an integer from 0 on, not -8"),
             ("f = {0, {}}", "field 'f': its length must be an integer from 0 on, not table: 0x"),
+            ("f = {0, 8, ofset = 8}", "field 'f': unknown key 'ofset': expected \(entry), or these names as keys"),
+            ("f = {0, 8, 'n', 'b', 5}", "field 'f': unknown key '5': expected \(entry), or these names as keys"),
+            ("f = {[0] = 1, 0, 8}", "field 'f': unknown key '0': expected \(entry), or these names as keys"),
+            ("f = {[1.5] = 1, 0, 8}", "field 'f': unknown key '1.5': expected \(entry), or these names as keys"),
+            ("f = {[true] = 1, 0, 8}", "field 'f': unknown key 'true': expected \(entry), or these names as keys"),
+            ("f = {9}", "field 'f': it has no length: expected \(entry)"),
+            ("f = {}", "field 'f': it has no length: expected \(entry)"),
+            ("f = {0, 8, 'integer'}", "field 'f': its type must be 'number' or 'string', not 'integer'"),
+            ("f = {0, 8, 'strings'}", "field 'f': its type must be 'number' or 'string', not 'strings'"),
+            ("f = {0, 8, ''}", "field 'f': its type must be 'number' or 'string', not ''"),
+            ("f = {0, 8, 'n\\0'}", "field 'f': its type must be 'number' or 'string', not 'n"),
+            (
+                "f = {0, 64, 'little'}",
+                "field 'f': 'little' is not a type but an endian: expected {offset, length, 'number', 'little'}"
+            ),
+            (
+                "f = {0, 64, type = 'host'}",
+                "field 'f': 'host' is not a type but an endian: expected {offset, length, 'number', 'host'}"
+            ),
+            ("f = {0, 16, 'n', 'litle'}", "field 'f': its endian must be \(endians), not 'litle'"),
+            ("f = {0, 16, 'n', ''}", "field 'f': its endian must be \(endians), not ''"),
+            ("f = {0, 16, endian = 'string'}", "field 'f': its endian must be \(endians), not 'string'"),
+            ("f = {0, 8, 'n', {}}", "field 'f': its endian must be \(endians), not a table"),
             ("[7] = 5", "field '7': its entry must be a table {offset, length, type, endian}, not a number"),
             ("layout = {0, 8}", "field 'layout': that is the name of a method"),
             ("segment = {0, 8}", "field 'segment': that is the name of a method"),
@@ -113,7 +143,7 @@ import Testing
                 "field '\(String(repeating: "x", count: 41))': a name may have 40 bytes at most"
             ),
         ] {
-            for call in ["data.new(1):layout{\(entry)}", "data.layout{\(entry)}"] {
+            for call in ["data.new(1):layout{\(fields)}", "data.layout{\(fields)}"] {
                 let lines = try run(call)
                 #expect(lines.count == 1 && lines[0].contains(": layout \(message)"), "\(call): \(lines)")
             }

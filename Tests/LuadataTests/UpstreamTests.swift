@@ -63,6 +63,17 @@ import Testing
         #expect(filter().answer == .keep)
     }
 
+    @Test func memoryStaysAsLongAsASegmentOfIt() throws {
+        let size = 1 << 20
+        var filter = try Filter(
+            "part = data.new(\(size)):segment(7):segment(7)\nfunction filter() part = nil end")
+        for _ in 1...3 { filter.state.collectGarbage() }
+        #expect(filter.state.memoryInUse > size)
+        #expect(filter().answer == .keep)
+        filter.state.collectGarbage()
+        #expect(filter.state.memoryInUse < size)
+    }
+
     @Test func foreignMemoryIsEmptyAfterTheCall() throws {
         var filter = try Filter(
             """

@@ -8,12 +8,18 @@ import Testing
     private static let keeper = """
         local l = data.layout{number = {0, 8}, text = {0, 2, 's'}}
         kept = {}
-        local closure, count = nil, 0
+        local closure, count, state, key = nil, 0, nil, nil
         function keep(d)
           kept[#kept + 1] = d:layout(l)
           kept[#kept + 1] = d:segment():layout(l)
           kept[#kept + 1] = d:segment(1):segment(1):layout(l)
+          kept[#kept + 1] = d:segment():layout{number = {1, 7}, text = {1, 1, 's'}}
           closure = function() return d end
+          keyed, proxy = {[d] = true}, setmetatable({}, {__index = d, __newindex = d})
+          thrown = select(2, pcall(error, d:segment(0, 2):layout(l)))
+          held = table.pack(next, {d}, nil)
+          local function iterator(view, i) if i < 2 then return i + 1, view end end
+          state, key = iterator, d:segment(0)
           for _, view in ipairs(kept) do assert(view.number and #view > 0) end
         end
         local function check(view)
@@ -27,7 +33,13 @@ import Testing
         function checkAll()
           for _, view in ipairs(kept) do check(view) end
           check(closure())
-          assert(count > 0)
+          check(next(keyed))
+          check(select(2, held[1](held[2], held[3])))
+          check(thrown:layout(l))
+          for _, view in state, key, 0 do check(view:layout(l)) end
+          assert(proxy.number == nil)
+          proxy.number = 1
+          assert(count > 8)
         end
         function filter(d)
           if #kept == 0 then keep(d) else
@@ -57,6 +69,30 @@ import Testing
                 limits: .unhurried(memory: 1 << 20))
             #expect(filter([1, 2]).answer.isFailure)
             #expect(filter.call("check") == .keep, "\(failure)")
+        }
+    }
+
+    /// Not even where the next packet lies in the same place, or the view is written to before it is looked at.
+    @Test func nextPacketDoesNotShowThrough() throws {
+        var filter = try Filter(
+            """
+            local l = data.layout{number = {0, 8}, text = {0, 2, 's'}}
+            function filter(d)
+              d:layout(l)
+              if kept then
+                kept.number, kept.text = 9, 'no'
+                assert(kept.number == nil and kept.text == nil and #kept == 0 and kept ~= d)
+                assert(part:segment(0, 0) == nil and part.number == nil)
+                part.number = 9
+              end
+              assert(d.number == 1)
+              kept, part = d, d:segment(1, 2):layout(l)
+            end
+            """)
+        var bytes: [UInt8] = [1, 2, 3, 4]
+        for _ in 1...100 {
+            #expect(filter(&bytes) == FilterResult(answer: .keep, changed: false), "\(filter.state.lastMessage)")
+            #expect(bytes == [1, 2, 3, 4])
         }
     }
 

@@ -246,8 +246,3 @@ struct PacketHeadersTests {
         #expect("\(Direction.in) \(Direction.out)" == "in out")
     }
 }
-
-extension [UInt8] {
-    static func zeros(_ count: Int) -> [UInt8] { Array(repeating: 0, count: count) }
-    static func ones(_ count: Int) -> [UInt8] { Array(repeating: 0xff, count: count) }
-}

@@ -14,6 +14,11 @@ package func bytes(_ address: Address) -> [UInt8] {
     address.family == .ipv4 ? bytes(UInt32(address.low)) : bytes(address.high) + bytes(address.low)
 }
 
+extension [UInt8] {
+    package static func zeros(_ count: Int) -> [UInt8] { Array(repeating: 0, count: count) }
+    package static func ones(_ count: Int) -> [UInt8] { Array(repeating: 0xff, count: count) }
+}
+
 /// An IPv4 packet without checksum; `length` is the total length it claims.
 package func ipv4(
     _ transport: IPProtocol, _ payload: [UInt8], from source: Address = alice, to destination: Address = bob,

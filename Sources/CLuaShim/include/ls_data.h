@@ -9,11 +9,19 @@
 
 #include "ls_state.h"
 
-/* One field of a layout. Numbers count in bits, strings in bytes; both from the object's first byte. */
+/*
+ * Places in a region, in bytes from its start, that the fields of a prepared layout count from: an inner header, the
+ * end of a part of variable length. The first is the start itself.
+ */
+#define LS_MARKS 4
+
+/* One field of a layout. Numbers count in bits, strings in bytes; both from the first byte behind a mark. */
 typedef struct ls_field {
-	const char *name;	/* interned by Lua: equal names are the same pointer */
+	const void *name;	/* the host's: a C string; compiled: what lua_topointer gives for it */
 	int64_t offset;
 	int64_t length;
+	uint8_t mark;		/* 0 in a script's own layouts */
+	uint8_t end;		/* of a string: the mark that it reaches to, whatever its length; 0 for none */
 	bool is_string;
 	bool little_endian;
 } ls_field;
@@ -30,7 +38,7 @@ typedef struct ls_extent {
 	int64_t length;
 } ls_extent;
 
-/* Bounds and bits: Swift's part. Nothing here sees a lua_State. */
+/* Bounds and bits: Swift's part. Nothing here sees a lua_State; no pointer is NULL. */
 typedef struct ls_data_operations {
 	ls_number (*read)(const uint8_t *bytes, int64_t length, const ls_field *field);
 	/* False, and nothing written, if the field is out of bounds. */
@@ -41,11 +49,28 @@ typedef struct ls_data_operations {
 /* Makes `require 'data'` find Luadata. */
 void ls_open_data(ls_state *s, const ls_data_operations *operations);
 
+/* A layout by its name; the names are C strings. */
+typedef struct ls_named_layout {
+	const char *name;
+	const ls_field *fields;
+	int count;
+} ls_named_layout;
+
+/* Makes `require` of a name find a table of layouts, which is filled as a script asks; they must outlive the state. */
+void ls_open_layouts(ls_state *s, const char *module, const ls_named_layout *layouts, int count);
+
+typedef struct ls_layout ls_layout;
+
+/* Compiles a layout for the regions of this state. It lives as long as the state. */
+const ls_layout *ls_prepare_layout(ls_state *s, const ls_field *fields, int count);
+
 /* Foreign memory for a script to look at, and to change if it is writable. */
 typedef struct ls_region {
 	void *data;
 	size_t length;
 	bool writable;
+	const ls_layout *layout;	/* prepared for this state, or NULL */
+	int32_t marks[LS_MARKS];	/* inside the region */
 } ls_region;
 
 /* What a function of three parameters gets as its third, as a table. The strings end with NUL. */
