@@ -7,6 +7,7 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/npflua
+DATADIR ?= $(PREFIX)/share/npflua
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 
@@ -84,7 +85,7 @@ fuzz: setup
 
 install: $(BIN)/npfluad $(BIN)/npfctl
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/npf $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
-	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
+	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR)/lua-language-server
 	install -s -m 755 $(BIN)/npfluad $(BIN)/npfctl $(DESTDIR)$(SBINDIR)
 	ln -sf npfctl $(DESTDIR)$(SBINDIR)/luactl
 	@for f in npf.conf npf/filter.lua; do \
@@ -99,6 +100,7 @@ install: $(BIN)/npfluad $(BIN)/npfctl
 	install -m 644 docs/npfluad.8 docs/npfctl.8 $(DESTDIR)$(MANDIR)/man8
 	ln -sf npfctl.8 $(DESTDIR)$(MANDIR)/man8/luactl.8
 	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	install -m 644 share/lua-language-server/*.lua $(DESTDIR)$(DATADIR)/lua-language-server
 
 # Configuration that was edited stays: it is the administrator's.
 uninstall:
@@ -106,7 +108,7 @@ uninstall:
 	  $(DESTDIR)$(UNITDIR)/npfluad.service $(DESTDIR)$(SYSUSERSDIR)/npflua.conf \
 	  $(DESTDIR)$(MANDIR)/man5/npf.conf.5 $(DESTDIR)$(MANDIR)/man8/npfluad.8 $(DESTDIR)$(MANDIR)/man8/npfctl.8 \
 	  $(DESTDIR)$(MANDIR)/man8/luactl.8
-	rm -rf $(DESTDIR)$(DOCDIR)
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR)
 	@for f in npf.conf npf/filter.lua; do \
 	  to=$(DESTDIR)$(SYSCONFDIR)/$$f; \
 	  rm -f $$to.new; if cmp -s etc/$$f $$to; then rm -f $$to; elif [ -e $$to ]; then echo "kept: $$to"; fi; \

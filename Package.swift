@@ -76,6 +76,7 @@ let package = Package(
         // Level 3.
         library("Ruleset", ["ConfigLanguage", "Packet"]),
         library("Luadata", ["CLuaShim", "LuaRuntime"]),
+        library("ScriptModules", ["CLuaShim", "ConfigLanguage", "LuaRuntime", "Packet"]),
         library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),
         library("KernelPlan"),
 
@@ -84,7 +85,7 @@ let package = Package(
             "Engine",
             [
                 "CaptureFile", "ConfigLanguage", "ControlProtocol", "KernelPlan", "LuaRuntime", "Luadata", "Packet",
-                "PacketQueue", "Ruleset", "SystemSupport", logging,
+                "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport", logging,
             ]),
 
         library("CommandLineSupport", ["SystemSupport", argumentParser]),
@@ -95,7 +96,7 @@ let package = Package(
             "npfctl",
             [
                 "CaptureFile", "CommandLineSupport", "ControlProtocol", "Engine", "LuaRuntime", "Luadata", "Packet",
-                "PacketQueue", "Ruleset", "SystemSupport", argumentParser,
+                "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport", argumentParser,
             ]),
 
         .executableTarget(
@@ -115,13 +116,17 @@ let package = Package(
         tests(of: "SystemSupport", ["CAllocationCounter"]),
         tests(of: "Ruleset", ["ConfigLanguage", "Packet", "TestSupport"], vectors: true),
         tests(of: "Luadata", ["LuaRuntime", "TestSupport"], vectors: true),
+        tests(
+            of: "ScriptModules",
+            ["ConfigLanguage", "LuaRuntime", "Luadata", "Packet", "TestSupport"]),
         tests(of: "PacketQueue", ["CAllocationCounter", "SystemSupport"]),
         tests(of: "KernelPlan", ["SystemSupport"]),
         tests(
             of: "Engine",
             [
-                "CAllocationCounter", "ConfigLanguage", "LuaRuntime", "Luadata", "Packet", "Ruleset", "SystemSupport",
-                "TestSupport",
+                "CAllocationCounter", "CLua", "CLuaShim", "ConfigLanguage", "LuaRuntime", "Luadata", "Packet",
+                "Ruleset",
+                "ScriptModules", "SystemSupport", "TestSupport",
             ]),
         .testTarget(
             name: "EndToEnd", dependencies: ["ControlProtocol", "SystemSupport"], path: "Tests/EndToEnd",

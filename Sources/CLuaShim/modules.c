@@ -25,29 +25,39 @@ void ls_set_loader(ls_state *s, ls_callback callback, void *context)
 	set_callback(s, &loader_key, callback, context);
 }
 
-/* What is longer than a line of text should be is cut. */
-int ls_print(lua_State *L)
+size_t ls_join(lua_State *L, int first, char *text, size_t room)
 {
-	char text[LONGEST_PRINT];
 	size_t length = 0;
 	int count = lua_gettop(L);
 	int i;
 
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &print_key) == LUA_TNIL)
-		return 0;
-	for (i = 1; i <= count && length < sizeof(text); i++) {
+	for (i = first; i <= count && length < room; i++) {
 		size_t size;
 		const char *bytes = luaL_tolstring(L, i, &size);
 
 		ls_charge(L, 1);
-		if (i > 1)
+		if (i > first)
 			text[length++] = '\t';
-		if (size > sizeof(text) - length)
-			size = sizeof(text) - length;
+		if (size > room - length)
+			size = room - length;
 		memcpy(text + length, bytes, size);
 		length += size;
 		lua_pop(L, 1);
 	}
+	return length;
+}
+
+/* What is longer than a line of text should be is cut. */
+int ls_print(lua_State *L)
+{
+	char text[LONGEST_PRINT];
+	size_t length;
+
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &print_key) == LUA_TNIL)
+		return 0;
+	lua_insert(L, 1);
+	length = ls_join(L, 2, text, sizeof(text));
+	lua_settop(L, 1);
 	lua_pushlstring(L, text, length);
 	lua_call(L, 1, 0);
 	return 0;

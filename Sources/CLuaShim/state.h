@@ -3,6 +3,7 @@
 #define STATE_H
 
 #include "ls_data.h"
+#include "ls_npf.h"
 
 #define LS_MESSAGE_SIZE 4096
 #define LS_OUT_OF_MEMORY "not enough memory"
@@ -34,6 +35,11 @@ struct ls_state {
 	int metatable;		/* of data objects, in the registry */
 	uint64_t epoch;		/* a view is of this call, or empty */
 	bool written;		/* in this call, to a view */
+
+	/* The module `npf`: see npf.c. */
+	int64_t now;		/* the time of the packet that is decided, since 1970 */
+	ls_log log;
+	void *log_context;
 
 	size_t message_length;
 	char message[LS_MESSAGE_SIZE];
@@ -68,6 +74,11 @@ void ls_set_message(ls_state *s, const char *format, ...) __attribute__((format(
 int ls_build_sandbox(lua_State *L);
 int ls_open_table(lua_State *L);
 int ls_print(lua_State *L);
+/*
+ * Joins the arguments from one on by tabs, each as `tostring` has it, and cuts what there is no room for; returns the
+ * length.
+ */
+size_t ls_join(lua_State *L, int first, char *text, size_t room);
 int ls_require(lua_State *L);
 /* Pushes the table of modules that `require` has found. */
 void ls_push_modules(lua_State *L);

@@ -1,5 +1,5 @@
 /// The names of numbers that the language knows; IANA's registries but where a table says otherwise.
-enum WellKnown {
+package enum WellKnown {
     /// The letters of the TCP flags from the lowest bit on (RFC 9293, section 3.1; RFC 3168 for `E` and `W`).
     static let tcpFlags = "FSRPAUEW"
 
@@ -10,14 +10,16 @@ enum WellKnown {
         "vrrp": 112, "carp": 112, "l2tp": 115, "sctp": 132, "udplite": 136,
     ]
 
-    static let ports: [String: UInt16] = [
+    /// The names of ports; the first of several names of one port is the one it is called by.
+    package static let services: KeyValuePairs<String, UInt16> = [
         "echo": 7, "discard": 9, "daytime": 13, "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25,
         "time": 37, "whois": 43, "tacacs": 49, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69, "gopher": 70,
         "finger": 79, "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "auth": 113, "ident": 113,
         "nntp": 119, "ntp": 123, "epmap": 135, "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143,
-        "imap2": 143, "snmp": 161, "snmp-trap": 162, "snmptrap": 162, "bgp": 179, "irc": 194, "ldap": 389, "https": 443,
-        "microsoft-ds": 445, "kpasswd": 464, "submissions": 465, "isakmp": 500, "exec": 512, "login": 513, "shell": 514,
-        "syslog": 514, "printer": 515, "rip": 520, "dhcpv6-client": 546, "dhcpv6-server": 547, "rtsp": 554,
+        "imap2": 143, "snmp": 161, "snmptrap": 162, "snmp-trap": 162, "bgp": 179, "irc": 194, "ldap": 389, "https": 443,
+        "microsoft-ds": 445, "kpasswd": 464, "submissions": 465, "isakmp": 500, "exec": 512, "login": 513,
+        "syslog": 514,
+        "shell": 514, "printer": 515, "rip": 520, "dhcpv6-client": 546, "dhcpv6-server": 547, "rtsp": 554,
         "submission": 587, "ipp": 631, "ldaps": 636, "domain-s": 853, "rsync": 873, "ftps-data": 989, "ftps": 990,
         "telnets": 992, "imaps": 993, "pop3s": 995, "socks": 1080, "openvpn": 1194, "ms-sql-s": 1433, "l2tp": 1701,
         "pptp": 1723, "radius": 1812, "radius-acct": 1813, "mqtt": 1883, "nfs": 2049, "mysql": 3306,
@@ -25,6 +27,8 @@ enum WellKnown {
         "xmpp-server": 5269, "mdns": 5353, "postgresql": 5432, "amqp": 5672, "x11": 6000, "redis": 6379, "ircd": 6667,
         "http-alt": 8080,
     ]
+
+    static let ports = Dictionary(uniqueKeysWithValues: services.map { ($0.key, $0.value) })
 
     /// The names of ICMP types by protocol, in the spelling of NetBSD's tools.
     static let icmpTypes: [UInt8: [String: UInt8]] = [

@@ -39,7 +39,7 @@ struct RuleCounters: ~Copyable, Sendable {
 /// What a worker counts over all rules, since it started.
 ///
 /// The worker writes it and the control thread reads it, for as long as either holds it.
-final class TotalCounters: Sendable {
+package final class TotalCounters: Sendable {
     let passedByRule = Counter()
     let passedByDefault = Counter()
     let passedByFlow = Counter()
@@ -58,7 +58,13 @@ final class TotalCounters: Sendable {
     let tooLong = Counter()
     let flowsDecided = Counter()
     let flowsForgotten = Counter()
-    let failuresUnlogged = Counter()
+    package let failuresUnlogged = Counter()
+    // These two the control thread counts, when it empties the log.
+    let messagesLogged = Counter()
+    let messagesDropped = Counter()
+
+    /// Counters at zero.
+    package init() {}
 }
 
 /// The counters of one configuration's rules on one worker, indexed by the rules' places in the flattened ruleset.

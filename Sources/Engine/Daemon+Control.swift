@@ -112,6 +112,8 @@ extension Daemon {
                     .init("changed packets dropped for their length", totals.tooLong.value),
                     .init("flows decided", totals.flowsDecided.value),
                     .init("flows forgotten for others", totals.flowsForgotten.value),
+                    .init("messages logged", totals.messagesLogged.value),
+                    .init("messages dropped", totals.messagesDropped.value),
                 ]),
             .init(
                 "Other",

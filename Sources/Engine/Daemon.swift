@@ -5,6 +5,7 @@ public import Logging
 import LuaRuntime
 import PacketQueue
 import Ruleset
+import ScriptModules
 import SystemSupport
 
 /// The daemon: one control thread, which this is, and a worker.
@@ -78,7 +79,8 @@ public final class Daemon {
         let answers = try? RawSocket(mark: KernelPlan.answerMark)
         let canAnswer = answers != nil
         worker = try Worker(
-            queue: queue, answers: answers, configuration: configuration, seed: Self.seed())
+            queue: queue, answers: answers, configuration: configuration, seed: Self.seed(),
+            leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
         if !canAnswer {
             logger.warning(
                 "senders of blocked packets are told nothing: “block return” needs CAP_NET_RAW, as root and the unit have"
@@ -171,7 +173,7 @@ public final class Daemon {
             logger.error("\(error)")
         }
         worker.stop()
-        logFailures()
+        logMessages(of: worker.log)
         try kernelRules.remove()
     }
 
@@ -181,13 +183,12 @@ public final class Daemon {
         if parameters.queueNumber != queueNumber || parameters.queueLength != old.queueLength {
             throw SystemError("queue.number and queue.length cannot change while the daemon runs: restart it")
         }
-        // What has failed so far is logged with the places of the rules that failed.
-        logFailures()
         // The kernel's rules first: what cannot be carried out there must not be carried out by half. They are put
         // there anew each time, so that a reload heals what somebody has flushed.
         if isInspecting { try kernelRules.install(plan(for: new)) }
         do {
-            try worker.replace(new, seed: Self.seed())
+            // What the old rules' scripts have said is logged with the old rules' places.
+            logMessages(of: try worker.replace(new, seed: Self.seed()))
         } catch {
             if isInspecting { try? kernelRules.install(plan(for: configuration)) }
             throw error
@@ -250,22 +251,45 @@ public final class Daemon {
             notifier.watchdog()
         }
         worker.mailbox.wakeUp()
-        logFailures()
+        logMessages(of: worker.log)
         server.tidy(epoll)
     }
 
-    private func logFailures() {
-        while let (entry, text) = worker.failures.take() {
-            let rules = configuration.ruleset.rules
-            let location = rules.indices.contains(entry) ? rules[entry].location.map { "\($0)" } ?? "" : ""
-            logger.warning("script failed: \(text)", metadata: ["rule": "\(location)"])
+    /// Writes what scripts have said, and how often one failed, to the daemon's own log.
+    private func logMessages(of log: ScriptLog) {
+        let rules = configuration.ruleset.rules
+        while let message = log.take() {
+            let isRule = rules.indices.contains(message.entry)
+            let location = isRule ? rules[message.entry].location.map { "\($0)" } ?? "" : ""
+            let level = message.level.map { Logger.Level($0) } ?? .warning
+            let text = message.level == nil ? "script failed: \(message.text)" : message.text
+            logger.log(level: level, "\(text)", metadata: ["rule": "\(location)"])
+            if message.level != nil { worker.totals.messagesLogged.add() }
         }
         let unlogged = worker.totals.failuresUnlogged.value
         if unlogged > unloggedBefore {
             logger.warning("script failures that were not logged one by one: \(unlogged - unloggedBefore)")
             unloggedBefore = unlogged
         }
+        let dropped = log.takeDropped()
+        if dropped > 0 {
+            logger.warning("messages of scripts that came too fast to be logged: \(dropped)")
+            worker.totals.messagesDropped.add(dropped)
+        }
     }
 
     private static func seed() -> UInt64 { UInt64.random(in: .min ... .max) }
+}
+
+extension Logger.Level {
+    /// The level of the daemon's log that a script's level is.
+    fileprivate init(_ level: LogLevel) {
+        switch level {
+        case .debug: self = .debug
+        case .info: self = .info
+        case .notice: self = .notice
+        case .warning: self = .warning
+        case .error: self = .error
+        }
+    }
 }

@@ -17,7 +17,7 @@ public struct Filter: ~Copyable {
     /// Whether a packet that finds the queue full passes.
     let failOpen: Bool
     private let totals: TotalCounters
-    private let failures: FailureLog
+    private let log: ScriptLog
     private var flows: FlowTable
     /// Each rule's script, in the order of the rules; `places` tells a rule's.
     private let scripts: UnsafeMutablePointer<Script>
@@ -33,11 +33,12 @@ public struct Filter: ~Copyable {
     /// - Parameter seed: of the flow table's hash; a daemon takes a random one.
     /// - Throws: `ConfigurationErrors` where a script cannot be loaded.
     public init(_ configuration: LoadedConfiguration, seed: UInt64) throws(ConfigurationErrors) {
-        try self.init(configuration, totals: TotalCounters(), failures: FailureLog(), seed: seed)
+        let totals = TotalCounters()
+        try self.init(configuration, totals: totals, log: ScriptLog(totals: totals), seed: seed)
     }
 
-    init(
-        _ configuration: LoadedConfiguration, totals: TotalCounters, failures: FailureLog, seed: UInt64
+    package init(
+        _ configuration: LoadedConfiguration, totals: TotalCounters, log: ScriptLog, seed: UInt64
     ) throws(ConfigurationErrors) {
         let ruleset = configuration.ruleset
         let entryCount = ruleset.rules.count
@@ -46,12 +47,13 @@ public struct Filter: ~Copyable {
         for entry in 0..<entryCount {
             guard let procedure = ruleset.rules[entry].procedure else { continue }
             places[entry] = Int32(loaded.count)
-            try loaded.append(configuration.makeScript(of: ruleset.procedures[procedure]))
+            try loaded.append(
+                configuration.makeScript(of: ruleset.procedures[procedure], log: ScriptLogEntry(log, entry: entry)))
         }
 
         self.ruleset = ruleset
         self.totals = totals
-        self.failures = failures
+        self.log = log
         self.entryCount = entryCount
         counters = RuleCounterTable(entries: entryCount)
         flows = FlowTable(seed: seed)
@@ -169,10 +171,9 @@ public struct Filter: ~Copyable {
         default:
             unsafe counters.pointee.errors.add()
             totals.scriptErrors.add()
-            let logged = unsafe failures.note(entry: match.entry, now: origin.clock) {
+            unsafe log.noteFailure(entry: match.entry, now: origin.clock) {
                 unsafe script.pointee.copyMessage(into: $0)
             }
-            if !logged { totals.failuresUnlogged.add() }
             if unsafe script.pointee.errorPolicy == .block { decision.verdict = .block }
             decision.cause = .error
         }

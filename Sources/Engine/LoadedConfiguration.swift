@@ -2,6 +2,7 @@ public import ConfigLanguage
 public import LuaRuntime
 import Luadata
 public import Ruleset
+import ScriptModules
 
 /// A configuration that is ready to run: rules compiled, every script read, loaded once and found to have its function.
 ///
@@ -57,7 +58,7 @@ public struct LoadedConfiguration: Sendable {
         self.init(
             ruleset: ruleset, parameters: ruleset.parameters, scripts: scripts, directory: directory, print: print)
         // A procedure that no rule applies must be right as well: it is what the next edit will use.
-        for procedure in ruleset.procedures { _ = try makeScript(of: procedure) }
+        for procedure in ruleset.procedures { _ = try makeScript(of: procedure, log: .none) }
     }
 
     /// The same rules with a script replaced, wherever its file's name is that of `name`.
@@ -73,7 +74,7 @@ public struct LoadedConfiguration: Sendable {
         let replaced = LoadedConfiguration(
             ruleset: ruleset, parameters: parameters, scripts: scripts, directory: directory, print: print)
         for procedure in ruleset.procedures where Self.fileName(procedure.call.file) == wanted {
-            _ = try replaced.makeScript(of: procedure)
+            _ = try replaced.makeScript(of: procedure, log: .none)
         }
         return replaced
     }
@@ -82,7 +83,11 @@ public struct LoadedConfiguration: Sendable {
     public var scriptNames: [String] { scripts.keys.sorted() }
 
     /// A Lua state of its own for one rule that applies a procedure.
-    func makeScript(of procedure: Procedure) throws(ConfigurationErrors) -> Script {
+    ///
+    /// - Parameter log: where its messages go, those that it has while it is loaded among them.
+    func makeScript(
+        of procedure: Procedure, log: consuming ScriptLogEntry
+    ) throws(ConfigurationErrors) -> Script {
         let call = procedure.call
         do throws(ScriptError) {
             var state = try LuaState(
@@ -91,6 +96,8 @@ public struct LoadedConfiguration: Sendable {
                 modules: directory, print: print)
             state.installLuadata()
             state.installPacketLayouts()
+            state.installScriptModules()
+            log.serve(&state)
             try state.load(scripts[call.file] ?? [], chunkName: call.file)
             guard let function = state.function(named: call.function) else {
                 throw ScriptError(
@@ -105,7 +112,7 @@ public struct LoadedConfiguration: Sendable {
                         + (function.isVariadic ? "any number of" : "\(function.parameterCount)")
                         + " parameters: expected (pkt), (hdr, pld) or (hdr, pld, ctx)")
             }
-            return Script(state: state, function: function, arity: arity, call: call)
+            return Script(state: state, function: function, arity: arity, call: call, log: log)
         } catch {
             throw ConfigurationErrors(Self.diagnostic(error, at: call.location))
         }

@@ -1,6 +1,7 @@
 public import CaptureFile
 public import Packet
 import Ruleset
+public import ScriptModules
 import SystemSupport
 
 /// Runs the packets of a capture file through a filter, at the capture's own time.
@@ -23,11 +24,26 @@ public struct Replay: ~Copyable {
         public var rule: String?
         /// What a script that failed said.
         public var message: String?
+        /// What the script logged.
+        public var logged: [LoggedMessage] = []
     }
+
+    /// What a script said by `npf.log`.
+    public struct LoggedMessage: Sendable, Hashable {
+        /// Its own word for it.
+        public var level: LogLevel
+        /// What it said.
+        public var text: String
+    }
+
+    /// What the scripts logged while they were loaded, once for each rule that calls one.
+    public private(set) var loggedAtStart: [LoggedMessage] = []
+    /// Messages that were not kept, as there were too many at once.
+    public private(set) var messagesDropped: UInt64 = 0
 
     private var capture: CaptureFile
     private var filter: Filter
-    private let failures = FailureLog(interval: 0)
+    private let log: ScriptLog
     private let interface: String?
     private let direction: CaptureDirection
     /// The latest time so far: captures of several interfaces step back.
@@ -44,9 +60,15 @@ public struct Replay: ~Copyable {
         direction: CaptureDirection
     ) throws {
         self.capture = capture
-        filter = try Filter(configuration, totals: TotalCounters(), failures: failures, seed: 0)
+        let totals = TotalCounters()
+        let log = ScriptLog(totals: totals, interval: 0)
+        filter = try Filter(configuration, totals: totals, log: log, seed: 0)
+        self.log = log
         self.interface = interface
         self.direction = direction
+        while let said = log.take() {
+            if let level = said.level { loggedAtStart.append(LoggedMessage(level: level, text: said.text)) }
+        }
     }
 
     /// The next packet's outcome; nil after the last.
@@ -78,7 +100,14 @@ public struct Replay: ~Copyable {
         }
         outcome.decision = decision
         if decision.entry > 0 { outcome.rule = filter.ruleset.rules[Int(decision.entry)].text }
-        if decision.cause == .error { outcome.message = failures.take()?.text }
+        while let said = log.take() {
+            if let level = said.level {
+                outcome.logged.append(LoggedMessage(level: level, text: said.text))
+            } else {
+                outcome.message = said.text
+            }
+        }
+        messagesDropped += log.takeDropped()
         return outcome
     }
 }

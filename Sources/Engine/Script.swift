@@ -3,6 +3,7 @@ import LuaRuntime
 import Luadata
 import Packet
 import Ruleset
+import ScriptModules
 
 /// What a rule calls: a Lua state of its own, and the function in it.
 struct Script: ~Copyable {
@@ -22,8 +23,13 @@ struct Script: ~Copyable {
     private let allowsEdits: Bool
     private let views: PacketViews
     let errorPolicy: ErrorPolicy
+    private let log: ScriptLogEntry
 
-    init(state: consuming LuaState, function: FunctionReference, arity: Arity, call: ScriptCall) {
+    /// - Parameter log: where the state's messages go.
+    init(
+        state: consuming LuaState, function: FunctionReference, arity: Arity, call: ScriptCall,
+        log: consuming ScriptLogEntry
+    ) {
         var state = state
         views = PacketViews(for: &state)
         self.state = state
@@ -31,6 +37,7 @@ struct Script: ~Copyable {
         self.arity = arity
         allowsEdits = call.allowsEdits
         errorPolicy = call.errorPolicy
+        self.log = log
     }
 
     /// Bytes that the state holds.
@@ -47,6 +54,8 @@ struct Script: ~Copyable {
         _ packet: UnsafeMutableRawBufferPointer, headers: PacketHeaders, origin: PacketOrigin,
         rule: UnsafePointer<CChar>
     ) -> FilterResult {
+        state.setTime(nanoseconds: unsafe origin.time)
+        log.setClock(unsafe origin.clock)
         let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[..<headers.length])
         var header = unsafe Region(
             whole, isWritable: allowsEdits, layout: views.layout(headers), marks: PacketViews.marks(headers))

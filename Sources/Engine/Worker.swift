@@ -1,4 +1,5 @@
 import PacketQueue
+import ScriptModules
 import Synchronization
 import SystemSupport
 
@@ -85,7 +86,9 @@ final class WorkerMailbox: Sendable {
 final class Worker {
     let mailbox: WorkerMailbox
     let totals: TotalCounters
-    let failures: FailureLog
+    /// What the running filter's scripts say.
+    private(set) var log: ScriptLog
+    private let leastLevel: LogLevel?
     private(set) var ruleCounters: RuleCounterTable
     private let ending: Ending
     private var thread: WorkerThread?
@@ -105,18 +108,23 @@ final class Worker {
     }
 
     /// Starts a worker on a queue with a configuration, whose scripts it loads again for itself.
+    ///
+    /// - Parameter leastLevel: of scripts' messages that are logged; nil for none.
     init(
-        queue: consuming PacketQueue, answers: consuming RawSocket?, configuration: LoadedConfiguration, seed: UInt64
+        queue: consuming PacketQueue, answers: consuming RawSocket?, configuration: LoadedConfiguration, seed: UInt64,
+        leastLevel: LogLevel?
     ) throws {
         let mailbox = try WorkerMailbox()
         let ending = Ending()
         totals = TotalCounters()
-        failures = FailureLog()
+        let log = ScriptLog(totals: totals, leastLevel: leastLevel)
+        self.log = log
+        self.leastLevel = leastLevel
         self.mailbox = mailbox
         self.ending = ending
 
         let filter = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
-        unsafe filter.initialize(to: try Filter(configuration, totals: totals, failures: failures, seed: seed))
+        unsafe filter.initialize(to: try Filter(configuration, totals: totals, log: log, seed: seed))
         ruleCounters = unsafe filter.pointee.counters
         let loop = Handover(
             try unsafe PacketLoop(queue: queue, filter: filter, mailbox: mailbox, answers: answers))
@@ -142,12 +150,14 @@ final class Worker {
 
     /// Puts a configuration in place of the running one, between two batches of packets.
     ///
+    /// Returns what the old one's scripts have said.
     /// - Throws: what loading a script throws, or a sentence where the worker does not answer; the old one goes on.
-    func replace(_ configuration: LoadedConfiguration, seed: UInt64) throws {
+    func replace(_ configuration: LoadedConfiguration, seed: UInt64) throws -> ScriptLog {
+        let log = ScriptLog(totals: totals, leastLevel: leastLevel)
         let filter = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
         do {
             unsafe filter.initialize(
-                to: try Filter(configuration, totals: totals, failures: failures, seed: seed))
+                to: try Filter(configuration, totals: totals, log: log, seed: seed))
         } catch {
             unsafe filter.deallocate()
             throw error
@@ -159,7 +169,8 @@ final class Worker {
             if let old = unsafe mailbox.takeOldFilter() {
                 unsafe Self.free(old)
                 ruleCounters = counters
-                return
+                defer { self.log = log }
+                return self.log
             }
             // What the worker has not taken by now can be had back; what it has taken it is about to answer for.
             if Clock.monotonic > deadline || ending.isOver, let unread = unsafe mailbox.recall() {

@@ -31,7 +31,7 @@ public enum Checksum {
     /// The complement of the one's complement sum of bytes, taken as 16-bit words in network order.
     ///
     /// Bytes that hold their own checksum give 0. The caller has checked the range.
-    private static func checksum(_ packet: RawSpan, _ bytes: Range<Int>, startingWith sum: UInt64 = 0) -> UInt16 {
+    package static func checksum(_ packet: RawSpan, _ bytes: Range<Int>, startingWith sum: UInt64 = 0) -> UInt16 {
         // Words twice as wide, in the order of the host, are summed into a register that cannot overflow below 2^32 words.
         var hostOrderSum: UInt64 = 0
         var offset = bytes.lowerBound

@@ -22,17 +22,26 @@ public struct Prefix: Hashable, Sendable, BitwiseCopyable {
     ///
     /// Host bits are cleared. Nil for anything else, masks written as addresses (`/255.0.0.0`) among it.
     public init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let address = Address(parts[0]) else { return nil }
-        if parts.count == 1 {
+        let bytes = Array(text.utf8)
+        self.init(text: bytes.span)
+    }
+
+    /// Reads a network from its text's bytes, as above, and allocates nothing.
+    public init?(text: borrowing Span<UInt8>) {
+        var slash = 0
+        while slash < text.count, text[slash] != UInt8(ascii: "/") { slash += 1 }
+        guard let address = Address(text: text.extracting(first: slash)) else { return nil }
+        guard slash < text.count else {
             self.init(address, length: address.family == .ipv4 ? 32 : 128)
             return
         }
-        let digits = parts[1].utf8
-        guard digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-            digits.count == 1 || digits.first != UInt8(ascii: "0"),
-            let length = Int(parts[1])
-        else { return nil }
+        let digits = text.extracting(droppingFirst: slash + 1)
+        guard (1...3).contains(digits.count), digits.count == 1 || digits[0] != UInt8(ascii: "0") else { return nil }
+        var length = 0
+        for index in digits.indices {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digits[index]) else { return nil }
+            length = length * 10 + Int(digits[index] - UInt8(ascii: "0"))
+        }
         self.init(address, length: length)
     }
 

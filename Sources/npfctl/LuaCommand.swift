@@ -1,8 +1,10 @@
 import ArgumentParser
+import CommandLineSupport
 import ControlProtocol
 import Engine
 import LuaRuntime
 import Luadata
+import ScriptModules
 import SystemSupport
 
 struct LuaCommand: ParsableCommand {
@@ -38,12 +40,22 @@ struct LuaCommand: ParsableCommand {
             }
             state.installLuadata()
             state.installPacketLayouts()
+            state.installScriptModules()
+            unsafe state.setLog(writeMessage, context: nil)
             try state.load(source, chunkName: file)
         } catch {
             StandardStream.error.write("\(error)\n")
             throw ExitCode.failure
         }
     }
+}
+
+/// A `LogFunction` that writes to standard error.
+@c private func writeMessage(
+    _ context: UnsafeMutableRawPointer?, _ level: UInt8, _ text: UnsafePointer<CChar>?, _ length: Int
+) {
+    let text = unsafe String(decoding: UnsafeRawBufferPointer(start: text, count: length), as: UTF8.self)
+    StandardStream.error.write(logLines(text, prefix: LogLevel(rawValue: level).map { "\($0): " } ?? ""))
 }
 
 /// A number of bytes as npf.conf writes it.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CaptureFile
+import CommandLineSupport
 import Engine
 import FoundationEssentials
 import LuaRuntime
@@ -43,6 +44,7 @@ struct ReplayCommand: ParsableCommand {
                 var replay = try Replay(
                     CaptureFile(bytes), through: configuration, interface: interface,
                     direction: direction == .in ? .in : .out)
+                write(replay.loggedAtStart, prefix: "")
                 var isWarned = configuration.ruleset.interfaceNames.isEmpty
                 while let outcome = try replay.next() {
                     if !isWarned && outcome.interface == nil {
@@ -51,11 +53,24 @@ struct ReplayCommand: ParsableCommand {
                             "npfctl: \(capture) does not name the interface of packet \(outcome.number), so no rule "
                                 + "with “on” matches it: name one with -i, or capture on one interface\n")
                     }
+                    // Beside the packets' lines, as what scripts print.
+                    write(outcome.logged, prefix: "packet \(outcome.number): ")
                     StandardStream.output.write(json ? object(outcome) : line(outcome))
+                }
+                if replay.messagesDropped > 0 {
+                    StandardStream.error.write(
+                        "npfctl: messages of scripts that came too many at once to be kept: \(replay.messagesDropped)\n"
+                    )
                 }
             } catch let error as CaptureFileError {
                 throw Failure("\(capture): \(error)")
             }
+        }
+    }
+
+    private func write(_ messages: [Replay.LoggedMessage], prefix: String) {
+        for message in messages {
+            StandardStream.error.write(logLines(message.text, prefix: "\(prefix)\(message.level): "))
         }
     }
 

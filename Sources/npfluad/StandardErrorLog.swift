@@ -1,3 +1,4 @@
+import CommandLineSupport
 import Glibc
 import Logging
 import SystemSupport
@@ -19,14 +20,8 @@ struct StandardErrorLog: LogHandler {
         var line = "\(event.message)"
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
-        // What a script says may hold anything: no line of it is to pass for another message.
         let prefix = isForJournal ? "<\(event.level.priority)>" : "\(event.level.rawValue): "
-        let lines = line.split(separator: "\n", omittingEmptySubsequences: true)
-        let text = lines.enumerated().map { number, line in
-            let printable = String(String.UnicodeScalarView(line.unicodeScalars.map { $0.isPrintable ? $0 : "?" }))
-            return prefix + (number == 0 ? "" : "    ") + printable + "\n"
-        }
-        StandardStream.error.write(text.joined())
+        StandardStream.error.write(logLines(line, prefix: prefix))
     }
 }
 
@@ -40,15 +35,6 @@ extension Logger.Level {
         case .warning: 4
         case .error: 3
         case .critical: 2
-        }
-    }
-}
-
-extension Unicode.Scalar {
-    fileprivate var isPrintable: Bool {
-        switch properties.generalCategory {
-        case .control where self != "\t", .format, .lineSeparator, .paragraphSeparator, .surrogate: false
-        default: true
         }
     }
 }

@@ -124,6 +124,42 @@ extension LiveTests {
             #expect(result.errorOutput.contains(filled(said)), "\(result.errorOutput)")
         }
 
+        /// A capture of one UDP packet.
+        private static let capture: [UInt8] =
+            [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0]
+            + [100, 0, 0, 0, 0, 0, 0, 0, 29, 0, 0, 0, 29, 0, 0, 0]
+            + [0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0, 53, 0, 53, 0, 9, 0, 0, 7]
+
+        @Test func whatScriptsLogGoesToStandardError() throws {
+            let network = try Network(ipv6: false)
+            try network.write(
+                """
+                local npf = require 'npf'
+                npf.log('notice', 'loaded')
+                function filter(hdr, pld)
+                  for i = 1, #pld do npf.log('warning', npf.time(), 'a\\nb\\27') end
+                  for i = 1, 100 do npf.log('debug', i) end
+                end
+
+                """, to: "filter.lua")
+            let conf = try network.write(
+                "procedure \"p\" { lua: call filter }\ngroup default { pass all apply \"p\" }\n", to: "npf.conf")
+            let capture = "\(network.folder)/one.pcap"
+            try Data(Self.capture).write(to: URL(filePath: capture))
+            let result = try Command.run([
+                "\(Firewall.programs)/npfctl", "replay", "-c", conf, "--scripts", network.folder, capture,
+            ])
+            #expect(result.status == 0)
+            #expect(result.output.split(separator: "\n").count == 1)
+            let lines = result.errorOutput.split(separator: "\n")
+            #expect(
+                lines.prefix(4) == [
+                    "notice: loaded", "packet 1: warning: 100.0\ta", "packet 1: warning:     b?", "packet 1: debug: 1",
+                ])
+            #expect(lines.last == "npfctl: messages of scripts that came too many at once to be kept: 37")
+            #expect(lines.count == 4 + 62 + 1)
+        }
+
         @Test func luaRunsAScriptInTheSandbox() throws {
             let network = try Network(ipv6: false)
             try network.write("return { answer = 42 }", to: "helper.lua")
@@ -134,6 +170,11 @@ extension LiveTests {
             let result = try Command.run([npfctl, "lua", good])
             #expect(result.status == 0, "\(result.errorOutput)")
             #expect(result.output == "42\t3\nx\0y\n")
+            let logging = try network.write(
+                "require('npf').log('error', 'it', 'is', require('net').format(1))", to: "logging.lua")
+            let logged = try Command.run([npfctl, "lua", logging])
+            #expect(logged.status == 0 && logged.output == "")
+            #expect(logged.errorOutput == "error: it\tis\t0.0.0.1\n")
             for (script, arguments, said) in [
                 ("error('oh')", [], "bad.lua:1: oh"), ("x = = 1", [], "bad.lua:1: "), ("io.write('x')", [], "'io'"),
                 ("while true do end", ["--time", "50"], "bad.lua:1: "),

@@ -108,6 +108,32 @@ extension LiveTests {
             #expect(try firewall.counter("script error \(policy)") == 1)
         }
 
+        @Test func messagesOfScriptsAreLoggedWithTheirRuleAtABoundedRate() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, rules: rules(),
+                scripts: [
+                    "filter.lua": """
+                    local npf = require 'npf'
+                    npf.log('notice', 'here I am')
+                    function filter(hdr, pld)
+                      npf.log('debug', 'not said')
+                      for i = 1, 100 do npf.log('warning', 'message', i, tostring(pld)) end
+                      error('failed after all')
+                    end
+                    """
+                ])
+            try waitFor(until: { firewall.log.contains("notice: here I am rule=") }, "the message of loading")
+            _ = try exchange(network, ["one"], expecting: 0)
+            try waitFor(until: { firewall.log.contains("came too fast to be logged: ") }, "the log")
+            #expect(firewall.log.contains("warning: message\t1\tone rule="), "\(firewall.log)")
+            #expect(firewall.log.contains("script failed: "), "messages keep failures out: \(firewall.log)")
+            #expect(firewall.log.contains("npf.conf:"))
+            #expect(!firewall.log.contains("not said"))
+            let (logged, dropped) = try (firewall.counter("messages logged"), firewall.counter("messages dropped"))
+            #expect(logged + dropped == 101 && logged < 30, "\(logged) logged, \(dropped) dropped")
+        }
+
         @Test func rewrittenPayloadArrivesWithValidChecksums() throws {
             let network = try Network()
             let firewall = try Firewall(

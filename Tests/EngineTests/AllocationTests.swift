@@ -9,11 +9,16 @@ import Testing
     @Test func decidingAllocatesNothingOutsideLua() throws {
         var filter = try ScriptedFilter(
             """
-            local data = require 'data'
+            local data, net, npf = require 'data', require 'net', require 'npf'
+            local known = net.set{ '192.0.2.0/24', '198.51.100.0/24', '2001:db8::/32', ['192.0.2.1'] = 'alice' }
             local rtp = data.layout{ version = {0, 2}, payload_type = {9, 7}, marker = {8, 1} }
             local count = 0
             function filter(hdr, pld, ctx)
               count = count + 1
+              local address = net.parse(net.format(count)) + net.checksum(pld)
+              npf.log('info', known:match(address), net.service(count % 1000), npf.time())
+              known:match(net.parse('2001:db8::1'))
+              if count % 1000 == 0 then net.set{ '10.0.0.0/8', net.format(count) } end
               local seg = pld:segment(0, 255)
               local software = tostring(seg):match('SSH%-[^-%G]+%-([^-%G]+)')
               pld:layout(rtp)

@@ -2,11 +2,12 @@ import Engine
 import Foundation
 import LuaRuntime
 import Luadata
+import ScriptModules
 import SystemSupport
 import Testing
 
 @Suite struct DocumentationTests {
-    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
     /// The scripts of the API's page, each with what the page says it prints.
@@ -32,6 +33,7 @@ import Testing
             }
             state.installLuadata()
             state.installPacketLayouts()
+            state.installScriptModules()
             do {
                 try state.load(Array(script.utf8), chunkName: "example.lua")
             } catch {

@@ -56,19 +56,28 @@ struct ScriptedFilter: ~Copyable {
     mutating func decide(
         _ packet: inout [UInt8], direction: Direction = .in, interface: StaticString = "eth0", time: Int64 = 1_000
     ) -> Decision {
+        filter.decide(&packet, direction: direction, interface: interface, time: time)
+    }
+
+    mutating func decide(_ packet: [UInt8], time: Int64 = 1_000) -> Decision {
+        var packet = packet
+        return decide(&packet, time: time)
+    }
+}
+
+extension Filter {
+    /// Decides a packet, which a script may change.
+    mutating func decide(
+        _ packet: inout [UInt8], direction: Direction = .in, interface: StaticString = "eth0", time: Int64
+    ) -> Decision {
         unsafe packet.withUnsafeMutableBytes {
-            unsafe filter.decide(
+            unsafe decide(
                 $0,
                 from: PacketOrigin(
                     interface: 0,
                     interfaceName: UnsafeRawPointer(interface.utf8Start).assumingMemoryBound(to: CChar.self),
                     direction: direction, time: time, clock: time, mark: 7))
         }
-    }
-
-    mutating func decide(_ packet: [UInt8], time: Int64 = 1_000) -> Decision {
-        var packet = packet
-        return decide(&packet, time: time)
     }
 }
 

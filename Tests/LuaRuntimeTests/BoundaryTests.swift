@@ -133,7 +133,7 @@ private func failNested(_ lua: OpaquePointer?) -> CInt {
         ]
         let root = unsafe String(cString: #filePath.withCString { unsafe dirname(strdup($0)) })
         var files = 0
-        for module in ["LuaRuntime", "Luadata"] {
+        for module in ["LuaRuntime", "Luadata", "ScriptModules"] {
             for path in swiftFiles(below: "\(root)/../../Sources/\(module)") {
                 files += 1
                 let text = String(decoding: try ScriptDirectory(path: "/").script(path), as: UTF8.self)

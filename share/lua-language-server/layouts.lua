@@ -1,0 +1,223 @@
+---@meta layouts
+
+---Ready-made layouts, by the names of their specifications. `pld:layout(layouts.dns)` gives `pld` the fields of DNS; the
+---language server learns of them by `local dns = pld:layout(layouts.dns) --[[@as npflua.dns]]`.
+---@class npflua.layouts
+---@field ethernet npflua.Layout IEEE 802.3
+---@field vlan npflua.Layout IEEE 802.1Q, from byte 12 of the frame on
+---@field arp npflua.Layout RFC 826
+---@field ipv4 npflua.Layout RFC 791, 2474, 3168
+---@field ipv6 npflua.Layout RFC 8200
+---@field tcp npflua.Layout RFC 9293
+---@field udp npflua.Layout RFC 768
+---@field icmp npflua.Layout RFC 792, 1191
+---@field icmpv6 npflua.Layout RFC 4443
+---@field dns npflua.Layout RFC 1035, 4035: the header
+---@field rtp npflua.Layout RFC 3550
+---@field tls_record npflua.Layout RFC 8446: the start of a record
+---@field tls_client_hello npflua.Layout RFC 8446: the start of the message, behind `tls_record`
+---@field ssh npflua.Layout RFC 4253: a binary packet
+---@field ntp npflua.Layout RFC 5905
+---@field dhcp npflua.Layout RFC 2131
+local layouts = {}
+
+---Memory with the layout `layouts.ethernet`: IEEE 802.3.
+---@class npflua.ethernet: npflua.Data
+---@field destination_address string?
+---@field source_address string?
+---@field type integer?
+
+---Memory with the layout `layouts.vlan`: IEEE 802.1Q, from byte 12 of the frame on.
+---@class npflua.vlan: npflua.Data
+---@field tpid integer?
+---@field pcp integer?
+---@field dei integer?
+---@field vid integer?
+---@field type integer?
+
+---Memory with the layout `layouts.arp`: RFC 826.
+---@class npflua.arp: npflua.Data
+---@field hardware_type integer?
+---@field protocol_type integer?
+---@field hardware_address_length integer?
+---@field protocol_address_length integer?
+---@field opcode integer?
+---@field sender_hardware_address string?
+---@field sender_protocol_address integer?
+---@field target_hardware_address string?
+---@field target_protocol_address integer?
+
+---Memory with the layout `layouts.ipv4`: RFC 791, 2474, 3168.
+---@class npflua.ipv4: npflua.Data
+---@field version integer?
+---@field ihl integer?
+---@field tos integer?
+---@field total_length integer?
+---@field identification integer?
+---@field flags integer?
+---@field fragment_offset integer?
+---@field ttl integer?
+---@field protocol integer?
+---@field header_checksum integer?
+---@field source_address integer?
+---@field destination_address integer?
+---@field dscp integer?
+---@field ecn integer?
+---@field df integer?
+---@field mf integer?
+
+---Memory with the layout `layouts.ipv6`: RFC 8200.
+---@class npflua.ipv6: npflua.Data
+---@field version integer?
+---@field traffic_class integer?
+---@field flow_label integer?
+---@field payload_length integer?
+---@field next_header integer?
+---@field hop_limit integer?
+---@field source_address string?
+---@field destination_address string?
+---@field dscp integer?
+---@field ecn integer?
+
+---Memory with the layout `layouts.tcp`: RFC 9293.
+---@class npflua.tcp: npflua.Data
+---@field source_port integer?
+---@field destination_port integer?
+---@field sequence_number integer?
+---@field acknowledgment_number integer?
+---@field data_offset integer?
+---@field reserved integer?
+---@field cwr integer?
+---@field ece integer?
+---@field urg integer?
+---@field ack integer?
+---@field psh integer?
+---@field rst integer?
+---@field syn integer?
+---@field fin integer?
+---@field window integer?
+---@field checksum integer?
+---@field urgent_pointer integer?
+---@field control_bits integer?
+
+---Memory with the layout `layouts.udp`: RFC 768.
+---@class npflua.udp: npflua.Data
+---@field source_port integer?
+---@field destination_port integer?
+---@field length integer?
+---@field checksum integer?
+
+---Memory with the layout `layouts.icmp`: RFC 792, 1191.
+---@class npflua.icmp: npflua.Data
+---@field type integer?
+---@field code integer?
+---@field checksum integer?
+---@field identifier integer?
+---@field sequence_number integer?
+---@field gateway_internet_address integer?
+---@field pointer integer?
+---@field next_hop_mtu integer?
+
+---Memory with the layout `layouts.icmpv6`: RFC 4443.
+---@class npflua.icmpv6: npflua.Data
+---@field type integer?
+---@field code integer?
+---@field checksum integer?
+---@field identifier integer?
+---@field sequence_number integer?
+---@field mtu integer?
+---@field pointer integer?
+
+---Memory with the layout `layouts.dns`: RFC 1035, 4035: the header.
+---@class npflua.dns: npflua.Data
+---@field id integer?
+---@field qr integer?
+---@field opcode integer?
+---@field aa integer?
+---@field tc integer?
+---@field rd integer?
+---@field ra integer?
+---@field z integer?
+---@field rcode integer?
+---@field qdcount integer?
+---@field ancount integer?
+---@field nscount integer?
+---@field arcount integer?
+---@field ad integer?
+---@field cd integer?
+
+---Memory with the layout `layouts.rtp`: RFC 3550.
+---@class npflua.rtp: npflua.Data
+---@field version integer?
+---@field padding integer?
+---@field extension integer?
+---@field csrc_count integer?
+---@field marker integer?
+---@field payload_type integer?
+---@field sequence_number integer?
+---@field timestamp integer?
+---@field ssrc integer?
+
+---Memory with the layout `layouts.tls_record`: RFC 8446: the start of a record.
+---@class npflua.tls_record: npflua.Data
+---@field type integer?
+---@field legacy_record_version integer?
+---@field length integer?
+
+---Memory with the layout `layouts.tls_client_hello`: RFC 8446: the start of the message, behind `tls_record`.
+---@class npflua.tls_client_hello: npflua.Data
+---@field msg_type integer?
+---@field length integer?
+---@field legacy_version integer?
+---@field random string?
+---@field legacy_session_id_length integer?
+
+---Memory with the layout `layouts.ssh`: RFC 4253: a binary packet.
+---@class npflua.ssh: npflua.Data
+---@field packet_length integer?
+---@field padding_length integer?
+---@field message_number integer?
+
+---Memory with the layout `layouts.ntp`: RFC 5905.
+---@class npflua.ntp: npflua.Data
+---@field leap_indicator integer?
+---@field version_number integer?
+---@field mode integer?
+---@field stratum integer?
+---@field poll integer?
+---@field precision integer?
+---@field root_delay integer?
+---@field root_dispersion integer?
+---@field reference_id integer?
+---@field reference_timestamp integer?
+---@field origin_timestamp integer?
+---@field receive_timestamp integer?
+---@field transmit_timestamp integer?
+
+---Memory with the layout `layouts.dhcp`: RFC 2131.
+---@class npflua.dhcp: npflua.Data
+---@field op integer?
+---@field htype integer?
+---@field hlen integer?
+---@field hops integer?
+---@field xid integer?
+---@field secs integer?
+---@field flags integer?
+---@field ciaddr integer?
+---@field yiaddr integer?
+---@field siaddr integer?
+---@field giaddr integer?
+---@field chaddr string?
+---@field sname string?
+---@field file string?
+---@field magic_cookie integer?
+
+---A packet, or its headers: the fields that it has from the start. What the packet does not have is nil.
+---@class npflua.Header: npflua.ipv4, npflua.ipv6, npflua.tcp, npflua.udp, npflua.icmp, npflua.icmpv6
+---@field protocol integer the transport protocol, of IPv6 as well
+---@field ttl integer IPv6's hop limit as well
+---@field options string? IPv4's
+---@field extension_headers string? IPv6's
+---@field tcp_options string?
+
+return layouts
