@@ -19,8 +19,7 @@ ls_state *ls_open(const ls_limits *limits)
 	lua_pushcfunction(s->L, ls_build_sandbox);
 	if (lua_pcall(s->L, 0, 0, 0) != LUA_OK)
 		abort();	/* no memory can be wanting in host mode, so this is a mistake of ours */
-	lua_gc(s->L, LUA_GCCOLLECT);
-	s->debt = false;
+	ls_collect(s);
 	if (s->used > s->limits.memory) {
 		ls_close(s);
 		return NULL;
@@ -28,10 +27,19 @@ ls_state *ls_open(const ls_limits *limits)
 	return s;
 }
 
+static _Atomic size_t leaked_bytes, leaked_blocks;
+
 void ls_close(ls_state *s)
 {
 	lua_close(s->L);
+	leaked_bytes += s->used;
+	leaked_blocks += s->held;
 	free(s);
+}
+
+ls_leak ls_leaked(void)
+{
+	return (ls_leak){ leaked_bytes, leaked_blocks };
 }
 
 lua_State *ls_lua(ls_state *s)
@@ -42,11 +50,6 @@ lua_State *ls_lua(ls_state *s)
 void ls_set_limits(ls_state *s, const ls_limits *limits)
 {
 	s->limits = *limits;
-}
-
-void ls_collect(ls_state *s)
-{
-	lua_gc(s->L, LUA_GCCOLLECT);
 }
 
 static enum ls_status status_of(ls_state *s, int result)
@@ -88,29 +91,31 @@ enum ls_status ls_call(ls_state *s, int arguments, int results)
 	lua_remove(L, handler);
 	if (!nested) {
 		s->running = false;
-		if (s->debt || status == LS_MEMORY)
-			lua_gc(L, LUA_GCCOLLECT);
-		s->debt = false;
+		ls_tidy(s);
 	}
 	return status;
 }
 
 enum ls_status ls_load(ls_state *s, const char *source, size_t length, const char *chunk_name)
 {
-	unsigned host = s->host;
+	enum ls_status status;
 	int result;
 
-	s->host = 0;	/* compiling is protected: what it raises comes back as its result */
-	result = luaL_loadbufferx(s->L, source, length, chunk_name, "t");
-	s->host = host;
-	if (result == LUA_OK)
-		return ls_call(s, 0, 0);
-	ls_set_message(s, "%s", lua_tostring(s->L, -1));
-	lua_pop(s->L, 1);
-	if (result != LUA_ERRMEM)
-		return LS_SYNTAX;
-	lua_gc(s->L, LUA_GCCOLLECT);
-	return LS_MEMORY;
+	ls_begin(s);
+	result = ls_compile(s->L, source, length, chunk_name);
+	s->running = false;
+	if (result == LUA_OK) {
+		status = ls_call(s, 0, 0);
+	} else {
+		status = result == LUA_ERRSYNTAX && s->expired == LS_OK ? LS_SYNTAX : status_of(s, result);
+		if (s->expired == LS_OK)
+			ls_set_message(s, "%s", lua_tostring(s->L, -1));
+		else
+			ls_set_message(s, "%s: while compiling: %s", chunk_name + 1, lua_tostring(s->L, -1));
+		lua_pop(s->L, 1);
+		ls_tidy(s);
+	}
+	return status;
 }
 
 /* Upvalues: the callback, its context. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define LONGEST_PRINT 4096
+#define LONGEST_NAME 200
 
 /* Addresses that stand for places in the registry. */
 static const char print_key, loader_key, modules_key, pending_key;
@@ -83,8 +84,10 @@ void ls_push_modules(lua_State *L)
 int ls_require(lua_State *L)
 {
 	ls_state *s = ls_of(L);
-	const char *name = luaL_checkstring(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 1, &length);
 
+	luaL_argcheck(L, length <= LONGEST_NAME, 1, "the name is too long");
 	lua_settop(L, 1);
 	ls_push_modules(L);
 	lua_pushvalue(L, 1);

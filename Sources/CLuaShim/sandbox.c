@@ -25,6 +25,21 @@ static int metered(lua_State *L)
 	return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
+/* Likewise for functions that have upvalues of their own, so that they must be called. */
+static int called(lua_State *L)
+{
+	int argument;
+
+	for (argument = 1; argument <= lua_gettop(L); argument++) {
+		if (lua_type(L, argument) == LUA_TSTRING)
+			ls_charge(L, (int64_t)(lua_rawlen(L, argument) / 8));
+	}
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
 /* Likewise for functions that compare their arguments: the system compares strings of NULs a byte at a time. */
 static int compared(lua_State *L)
 {
@@ -37,6 +52,43 @@ static int compared(lua_State *L)
 	}
 	ls_charge(L, steps);
 	return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* Before a C function of which one argument is a number: upvalue 1 is that function, upvalue 2 the argument. */
+static int converting(lua_State *L)
+{
+	int argument = (int)lua_tointeger(L, lua_upvalueindex(2));
+
+	if (lua_type(L, argument) == LUA_TSTRING)
+		ls_charge(L, (int64_t)(lua_rawlen(L, argument) / 8));
+	return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* The iterator of utf8.codes passes over continuation bytes, however many; upvalue 1 is Lua's. */
+static int next_code(lua_State *L)
+{
+	size_t length;
+	const char *bytes = luaL_checklstring(L, 1, &length);
+	size_t from, i;
+
+	if (lua_type(L, 2) == LUA_TSTRING)
+		ls_charge(L, (int64_t)(lua_rawlen(L, 2) / 8));
+	from = i = (size_t)lua_tointeger(L, 2);
+	while (i < length && (bytes[i] & 0xc0) == 0x80)
+		i++;
+	ls_charge(L, 1 + (int64_t)((i - from) / 4));
+	return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* utf8.codes: upvalue 1 is Lua's. */
+static int codes(lua_State *L)
+{
+	int results = lua_tocfunction(L, lua_upvalueindex(1))(L);
+
+	lua_pushvalue(L, -results);
+	lua_pushcclosure(L, next_code, 1);
+	lua_replace(L, -results - 1);
+	return results;
 }
 
 /*
@@ -138,6 +190,15 @@ static void meter(lua_State *L, lua_CFunction wrapper, const char *const *names)
 	}
 }
 
+/* Wraps a function of the table on top that takes a number as one argument in `converting`. */
+static void meter_conversion(lua_State *L, const char *name, int argument)
+{
+	lua_getfield(L, -1, name);
+	lua_pushinteger(L, argument);
+	lua_pushcclosure(L, converting, 2);
+	lua_setfield(L, -2, name);
+}
+
 static void set_function(lua_State *L, const char *name, lua_CFunction function)
 {
 	lua_pushcfunction(L, function);
@@ -153,16 +214,20 @@ int ls_build_sandbox(lua_State *L)
 	static const char *const long_running_base[] = { "tonumber", NULL };
 	static const char *const comparing_math[] = { "max", "min", NULL };
 	static const char *const converting_math[] = {
-		"abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "log", "modf", "rad", "random",
-		"randomseed", "sin", "sqrt", "tan", "tointeger", "ult", NULL,
+		"abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "log", "modf", "rad", "sin",
+		"sqrt", "tan", "tointeger", "ult", NULL,
 	};
+	static const char *const random_math[] = { "random", "randomseed", NULL };
 	static const char *const long_running_utf8[] = { "char", "codepoint", "len", "offset", NULL };
+	static const char *const iterating_utf8[] = { "codes", NULL };
 
 	lua_newtable(L);
 	lua_pushcfunction(L, luaopen_base);
 	lua_call(L, 0, 1);
 	admit(L, base);
 	meter(L, metered, long_running_base);
+	meter_conversion(L, "select", 1);
+	meter_conversion(L, "error", 2);
 	set_function(L, "print", ls_print);
 	set_function(L, "require", ls_require);
 	set_function(L, "setmetatable", set_metatable);
@@ -173,9 +238,11 @@ int ls_build_sandbox(lua_State *L)
 	luaopen_math(L);
 	meter(L, compared, comparing_math);
 	meter(L, metered, converting_math);
+	meter(L, called, random_math);
 	lua_setfield(L, -2, "math");
 	luaopen_utf8(L);
 	meter(L, metered, long_running_utf8);
+	meter(L, codes, iterating_utf8);
 	lua_setfield(L, -2, "utf8");
 	ls_open_table(L);
 	lua_setfield(L, -2, "table");

@@ -15,6 +15,10 @@ struct ls_state {
 	/* Memory: see allocator.c. */
 	size_t used;		/* bytes held */
 	size_t large;		/* of these, bytes in large blocks */
+	size_t floor;		/* held when all garbage had last been collected, or less */
+	size_t entry;		/* held when the call began */
+	struct ls_block *blocks;	/* the largest; see blocks.c */
+	size_t held;		/* blocks held */
 	uint64_t allocations;	/* blocks asked of the system so far */
 	unsigned host;		/* above zero in host mode */
 	bool debt;		/* host mode went over the cap */
@@ -28,6 +32,7 @@ struct ls_state {
 	int64_t budget;		/* instructions left, those of this slice already taken off */
 	int64_t unchecked;	/* steps charged since the clock was read */
 	int64_t deadline;	/* on the monotonic clock; 0 until it is first read */
+	int64_t compile_time;	/* nanoseconds left for compiling in this call */
 	int64_t calls;		/* made from outside so far */
 
 	/* Luadata: see data.c. */
@@ -54,6 +59,14 @@ static inline ls_state *ls_of(lua_State *L)
 void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size);
 /* Pays the debt of host mode with a collection; raises a memory error if that is not enough. */
 void ls_settle(lua_State *L);
+/* Between calls: collects a bounded part of the garbage as the memory fills, all of it after a call that filled it. */
+void ls_tidy(ls_state *s);
+
+/* blocks.c */
+/* As realloc, or free if the new size is 0; an array is new and belongs to no object yet. */
+void *ls_resize_block(ls_state *s, void *block, size_t old_size, size_t new_size, bool is_array);
+/* Whether moving a table's keys to a new array of that size takes bearable time; if not, the call ends. */
+bool ls_may_rehash(ls_state *s, size_t new_size);
 
 /* meter.c */
 void ls_begin(ls_state *s);
@@ -61,6 +74,8 @@ void ls_begin(ls_state *s);
 bool ls_out_of_time(ls_state *s);
 /* Makes the hook run at the next instruction. */
 void ls_hasten(ls_state *s);
+/* Notes that a limit is reached, if none is yet: from now on every instruction raises an error. */
+void ls_expire(ls_state *s, enum ls_status limit, const char *text);
 
 /* message.c */
 /* Starts the message anew: the script's position, the text, and a traceback from a level of the stack on. */

@@ -11,12 +11,27 @@
 #define ELEMENT_STEPS 4
 /* Bytes compared or copied in the time of one instruction. */
 #define BYTES_PER_STEP 64
+/* Digits that become part of a number in that time. */
+#define BYTES_CONVERTED_PER_STEP 8
 
 static void move_element(lua_State *L, int from_table, lua_Integer from, int to_table, lua_Integer to)
 {
 	ls_charge(L, ELEMENT_STEPS);
 	lua_geti(L, from_table, from);
 	lua_seti(L, to_table, to);
+}
+
+/* A numeral of any length is a number to Lua, and takes its time to become one. */
+static lua_Integer integer_argument(lua_State *L, int argument)
+{
+	if (lua_type(L, argument) == LUA_TSTRING)
+		ls_charge(L, (int64_t)(lua_rawlen(L, argument) / BYTES_CONVERTED_PER_STEP));
+	return luaL_checkinteger(L, argument);
+}
+
+static lua_Integer optional_integer(lua_State *L, int argument, lua_Integer otherwise)
+{
+	return lua_isnoneornil(L, argument) ? otherwise : integer_argument(L, argument);
 }
 
 static lua_Integer length_of(lua_State *L, int table)
@@ -35,7 +50,7 @@ static int insert(lua_State *L)
 	case 2:
 		break;
 	case 3:
-		position = luaL_checkinteger(L, 2);
+		position = integer_argument(L, 2);
 		luaL_argcheck(L, (lua_Unsigned)position - 1u < (lua_Unsigned)end, 2, "position out of bounds");
 		for (i = end; i > position; i--)
 			move_element(L, 1, i - 1, 1, i);
@@ -50,7 +65,7 @@ static int insert(lua_State *L)
 static int remove_element(lua_State *L)
 {
 	lua_Integer size = length_of(L, 1);
-	lua_Integer position = luaL_optinteger(L, 2, size);
+	lua_Integer position = optional_integer(L, 2, size);
 
 	if (position != size)
 		luaL_argcheck(L, (lua_Unsigned)position - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
@@ -64,9 +79,9 @@ static int remove_element(lua_State *L)
 
 static int move(lua_State *L)
 {
-	lua_Integer from = luaL_checkinteger(L, 2);
-	lua_Integer last = luaL_checkinteger(L, 3);
-	lua_Integer to = luaL_checkinteger(L, 4);
+	lua_Integer from = integer_argument(L, 2);
+	lua_Integer last = integer_argument(L, 3);
+	lua_Integer to = integer_argument(L, 4);
 	int target = lua_isnoneornil(L, 5) ? 1 : 5;
 	lua_Integer count, i;
 
@@ -105,8 +120,8 @@ static int pack(lua_State *L)
 
 static int unpack(lua_State *L)
 {
-	lua_Integer first = luaL_optinteger(L, 2, 1);
-	lua_Integer last = lua_isnoneornil(L, 3) ? luaL_len(L, 1) : luaL_checkinteger(L, 3);
+	lua_Integer first = optional_integer(L, 2, 1);
+	lua_Integer last = lua_isnoneornil(L, 3) ? luaL_len(L, 1) : integer_argument(L, 3);
 	lua_Unsigned count = (lua_Unsigned)last - (lua_Unsigned)first;
 	lua_Integer i;
 
@@ -136,10 +151,10 @@ static int concat(lua_State *L)
 	lua_Integer last = length_of(L, 1);
 	size_t length;
 	const char *separator = luaL_optlstring(L, 2, "", &length);
-	lua_Integer i = luaL_optinteger(L, 3, 1);
+	lua_Integer i = optional_integer(L, 3, 1);
 	luaL_Buffer buffer;
 
-	last = luaL_optinteger(L, 4, last);
+	last = optional_integer(L, 4, last);
 	luaL_buffinit(L, &buffer);
 	for (; i < last; i++) {
 		add_element(L, &buffer, i);

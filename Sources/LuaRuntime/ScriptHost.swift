@@ -48,7 +48,7 @@ private func stringArgument(_ lua: OpaquePointer?) -> [UInt8] {
     do throws(ScriptError) {
         let text = try modules.script(file)
         let status = unsafe text.withUnsafeBytes {
-            unsafe luaL_loadbufferx(lua, $0.baseAddress, $0.count, "@\(file)", "t")
+            unsafe ls_compile(lua, $0.baseAddress, $0.count, "@\(file)")
         }
         return status == LUA_OK ? 1 : -1
     } catch {

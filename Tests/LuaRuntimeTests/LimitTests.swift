@@ -172,6 +172,41 @@ import Testing
         }
     }
 
+    /// Each is quadratic in its length, and would compile for a minute.
+    @Test func timeEndsCompiling() throws {
+        for source in [
+            "local a local b = a" + String(repeating: " or a", count: 200_000),
+            "local a if a then" + String(repeating: " elseif a then", count: 70_000) + " end",
+        ] {
+            var state = try LuaState(limits: Limits(instructions: .max / 2, nanoseconds: 2_000_000))
+            let time = try ContinuousClock().measure {
+                let error = try #require(failure(of: source, in: &state))
+                #expect(error == ScriptError(.time, "test.lua: while compiling: time limit reached (set lua.time)"))
+            }
+            #expect(time < .seconds(2))
+            #expect(try run("assert(1 + 1 == 2)", in: &state) == nil)
+        }
+    }
+
+    @Test func compilingTakesNoInstructions() throws {
+        var state = try LuaState(limits: .unhurried(instructions: 100))
+        #expect(try run("if false then " + String(repeating: "print{} ", count: 50_000) + "end", in: &state) == nil)
+    }
+
+    /// Lua moves a table's keys in one instruction: a second of it, if somebody has chosen them.
+    @Test func keysThatCollideEndTheCall() throws {
+        for (key, collides) in [
+            ("i * 65535", true), ("2.0 ^ -30 * (2 ^ 52 + i)", true), ("i * 65537 + 12345", false), ("i << 16", false),
+            ("i * 0.1", false), ("-i", false), ("i", false), ("tostring(i * 65535)", false),
+        ] {
+            var state = try LuaState(limits: .unhurried(instructions: 10_000_000, memory: 32 << 20))
+            let error = failure(of: "local t = {} for i = 1, 100000 do t[\(key)] = true end", in: &state)
+            #expect(error?.kind == (collides ? .instructions : nil), "\(key): \(error?.message ?? "")")
+            #expect(error?.message.contains("keys of a table collide") != false, "\(key)")
+            #expect(try run("assert(1 + 1 == 2)", in: &state) == nil)
+        }
+    }
+
     @Test func limitsHoldWhileCompiling() throws {
         var state = try LuaState(limits: .unhurried(memory: 1 << 20))
         let long = "return {" + String(repeating: "'\u{7f}',{},", count: 100_000) + "}"

@@ -83,6 +83,21 @@ import Testing
         }
     }
 
+    @Test func randomNumbersAreLuas() throws {
+        var state = try LuaState(limits: .unhurried())
+        let message = try run(
+            """
+            math.randomseed(42)
+            local first = {math.random(), math.random(10), math.random(-5, 5), math.random(0)}
+            math.randomseed(42)
+            for i, value in ipairs{math.random(), math.random(10), math.random(-5, 5), math.random(0)} do
+              assert(value == first[i])
+            end
+            assert(first[1] >= 0 and first[1] < 1 and first[2] >= 1 and first[2] <= 10)
+            """, in: &state)
+        #expect(message == nil)
+    }
+
     @Test func bytecodeIsRefused() throws {
         var state = try LuaState(limits: .unhurried())
         let message = try run("\u{1b}Lua", in: &state)

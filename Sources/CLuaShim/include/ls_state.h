@@ -38,6 +38,12 @@ enum ls_status {
 /* A new state with the sandbox's globals; NULL when even those do not fit into the memory limit. */
 ls_state *ls_open(const ls_limits *limits);
 void ls_close(ls_state *s);
+/* What all states that were closed have not given back: nothing, or there is a leak. */
+typedef struct ls_leak {
+	size_t bytes;
+	size_t blocks;
+} ls_leak;
+ls_leak ls_leaked(void);
 
 lua_State *ls_lua(ls_state *s);
 /* The limits of the calls that follow. */
@@ -51,7 +57,7 @@ void ls_collect(ls_state *s);
 /* What the last failed call left: `message` and a traceback, no NUL at the end. Valid until the next call. */
 const char *ls_message(const ls_state *s, size_t *length);
 
-/* Compiles a text chunk and runs it within the limits. */
+/* Compiles a text chunk and runs it within the limits; compiling has a time limit of its own, a multiple of a call's. */
 enum ls_status ls_load(ls_state *s, const char *source, size_t length, const char *chunk_name);
 /*
  * As lua_pcall, within the limits; a call from a callback stays within those of the call around it. After a failure
@@ -71,7 +77,12 @@ typedef int (*ls_callback)(lua_State *L, void *context);
 void ls_push_callback(lua_State *L, ls_callback callback, void *context);
 /* The function that `print` gives its text to (one string argument); without one the text is dropped. */
 void ls_set_print(ls_state *s, ls_callback callback, void *context);
-/* The function that finds a module for `require`: takes its name, returns its loaded chunk. */
+/*
+ * For a loader, as luaL_loadbufferx of a text, but within the memory of the state and the time that the call under way
+ * has for compiling.
+ */
+int ls_compile(lua_State *L, const char *source, size_t length, const char *chunk_name);
+/* The function that finds a module for `require`: takes its name, returns its compiled chunk. */
 void ls_set_loader(ls_state *s, ls_callback callback, void *context);
 
 /*

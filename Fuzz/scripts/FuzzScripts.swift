@@ -1,0 +1,43 @@
+import LuaRuntime
+import Luadata
+
+/// Runs whole scripts: loads one, shows it packets, loads the next into the same state, and closes it.
+///
+/// The first byte chooses the limits, the rest writes the programs; after closing no byte may be left.
+@c(LLVMFuzzerTestOneInput)
+func fuzzScripts(_ input: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
+    var generator = unsafe ScriptGenerator(UnsafeBufferPointer(start: input, count: size))
+    let limits = Limits(
+        instructions: 20_000, memory: generator.byte() & 1 == 0 ? 60_000 : 400_000, nanoseconds: 100_000_000)
+    do throws(ScriptError) {
+        var state = try LuaState(limits: limits)
+        state.installLuadata()
+        for _ in 1...2 {
+            let program = generator.program()
+            do throws(ScriptError) {
+                try state.load(program, chunkName: "fuzz.lua")
+            } catch {
+                precondition(error.kind != .syntax || !error.message.isEmpty)
+            }
+            guard let function = state.function(named: "filter") else { continue }
+            for length in [0, 1, 20, 100] { show(length, to: function, of: &state) }
+            state.release(function)
+        }
+    } catch {
+        precondition(error.kind == .memory)
+    }
+    precondition(LuaState.leaked == (0, 0), "a closed state has left memory behind")
+    return 0
+}
+
+/// Shows memory of exactly that length, so that the address sanitizer sees a byte too many.
+private func show(_ length: Int, to function: FunctionReference, of state: inout LuaState) {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 8 + length, alignment: 1)
+    defer { unsafe memory.deallocate() }
+    let text = "SSH-2.0-OpenSSH_6.4 "
+    for (index, byte) in zip(unsafe memory.indices, text.utf8) { unsafe memory[index] = byte }
+    let result = unsafe state.filter(
+        function, Region(UnsafeMutableRawBufferPointer(rebasing: memory[..<8]), isWritable: length != 1),
+        Region(UnsafeMutableRawBufferPointer(rebasing: memory[8...]), isWritable: true))
+    precondition(!result.answer.isFailure || !state.lastMessage.isEmpty)
+}
