@@ -78,7 +78,9 @@ format:
 	$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
 
 bench: setup-test build
+	$(SWIFT) build $(BUILD_FLAGS) --product LuaBenchmark
 	Benchmarks/run $(BIN)
+	$(BIN)/LuaBenchmark
 
 fuzz: setup
 	Fuzz/run $(FUZZ_SECONDS)

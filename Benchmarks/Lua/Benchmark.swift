@@ -3,89 +3,199 @@ import Glibc
 import LuaRuntime
 import Luadata
 
-/// What a thing costs, as a ratio to something that everybody knows the cost of.
+/// A loop in Lua, `calls` times: what it repeats, and what stands before it.
+struct Script {
+    /// Runs once before the loop; what it makes local, the loop sees.
+    var setup = ""
+    /// Runs `calls` times a round; empty measures the loop itself.
+    var body: String
+    var calls: Int
+
+    /// Text that makes a function of no parameters, the loop, and keeps it as the global `run`.
+    var text: String { "local data = require 'data'\nfunction run() \(setup)\nfor i = 1, \(calls) do \(body) end end" }
+    /// The same loop around nothing.
+    var empty: Script { Script(setup: setup, body: "", calls: calls) }
+}
+
+/// What can be measured by running it.
+enum Work {
+    /// The script in a sandboxed state, limits armed.
+    case sandboxed(Script)
+    /// The script in a plain state of Lua's own.
+    case stock(Script)
+    /// So many calls of a function `filter(hdr, pld)` that returns true.
+    case filter(calls: Int)
+
+    var calls: Int {
+        switch self {
+        case .sandboxed(let script), .stock(let script): script.calls
+        case .filter(let calls): calls
+        }
+    }
+
+    /// What runs it, and what runs the same loop around nothing, where that is to be taken off.
+    fileprivate func runners() -> (work: any Runner, loop: (any Runner)?) {
+        switch self {
+        case .sandboxed(let script): (SandboxedState(script), SandboxedState(script.empty))
+        case .stock(let script): (StockState(script), StockState(script.empty))
+        case .filter(let calls): (FilterCalls(calls: calls), nil)
+        }
+    }
+}
+
+/// One round of a measured thing.
+private protocol Runner: AnyObject {
+    func run()
+}
+
+/// A plain state of Lua's own, as `luaL_newstate` and `luaL_openlibs` make it.
+@safe private final class StockState: Runner {
+    private let lua: OpaquePointer
+
+    init(_ script: Script) {
+        unsafe lua = luaL_newstate()
+        unsafe luaL_openlibs(lua)
+        let text = "package.preload.data = function() end\n\(script.text)"
+        guard unsafe luaL_loadstring(lua, text) == LUA_OK, unsafe lua_pcallk(lua, 0, 0, 0, 0, nil) == LUA_OK
+        else { unsafe fatalError("\(script.body): \(String(cString: lua_tolstring(lua, -1, nil)))") }
+    }
+
+    deinit { unsafe lua_close(lua) }
+
+    func run() {
+        unsafe lua_getglobal(lua, "run")
+        guard unsafe lua_pcallk(lua, 0, 0, 0, 0, nil) == LUA_OK else {
+            unsafe fatalError(String(cString: lua_tolstring(lua, -1, nil)))
+        }
+    }
+}
+
+/// A sandboxed state with limits that nothing reaches.
+private final class SandboxedState: Runner {
+    private var state: LuaState
+    private let function: FunctionReference
+
+    init(_ script: Script) {
+        do {
+            state = try LuaState(limits: Limits(instructions: 1 << 60, memory: 64 << 20, nanoseconds: 1 << 60))
+            state.installLuadata()
+            try state.load(Array(script.text.utf8), chunkName: "benchmark.lua")
+            function = state.function(named: "run")!
+        } catch {
+            fatalError("\(script.body): \(error)")
+        }
+    }
+
+    func run() {
+        let nothing = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        guard unsafe state.filter(function, Region(nothing, isWritable: false)).answer == .keep else {
+            fatalError(state.lastMessage)
+        }
+    }
+}
+
+/// Calls with two views, made, shown and emptied, within the usual limits.
+private final class FilterCalls: Runner {
+    private var state: LuaState
+    private let function: FunctionReference
+    private let calls: Int
+    private var packet = [UInt8](repeating: 0, count: 1500)
+
+    init(calls: Int) {
+        self.calls = calls
+        do {
+            state = try LuaState()
+            state.installLuadata()
+            try state.load(Array("function filter(hdr, pld) return true end".utf8), chunkName: "benchmark.lua")
+            function = state.function(named: "filter")!
+        } catch {
+            fatalError("\(error)")
+        }
+    }
+
+    func run() {
+        unsafe packet.withUnsafeMutableBytes { packet in
+            let header = unsafe Region(UnsafeMutableRawBufferPointer(rebasing: packet[..<40]), isWritable: true)
+            let payload = unsafe Region(UnsafeMutableRawBufferPointer(rebasing: packet[40...]), isWritable: true)
+            for _ in 0..<calls { _ = unsafe state.filter(function, header, payload) }
+        }
+    }
+}
+
+/// One line of the result: what we take for the work, as a part of what a baseline takes.
 struct Row {
-    let name: String
-    /// The most that ours may cost, of what the baseline costs.
-    let limit: Double
-    /// Nanoseconds of one operation.
-    let ours: () throws -> Double
-    let baseline: () throws -> Double
-}
+    var name: String
+    /// The most that the ratio may be.
+    var most: Double
+    var ours: Work
+    var baseline: Work
 
-/// A loop's text, timed in a state of some kind; what the empty loop takes is taken off.
-struct Loop {
-    static let count = 1_000_000
+    private static let rounds = 7
 
-    let setup: String
-    let body: String
-
-    /// In a state with Luadata, limits armed.
-    func inSandbox() throws -> Double {
-        var state = try LuaState(limits: Limits(instructions: .max / 2, nanoseconds: .max / 2))
-        state.installLuadata()
-        return try time { source in try state.load(Array(source.utf8), chunkName: "benchmark") }
-    }
-
-    /// In a plain Lua state with all libraries.
-    func inStockLua() throws -> Double {
-        let state = unsafe luaL_newstate()!
-        defer { unsafe lua_close(state) }
-        unsafe luaL_openlibs(state)
-        return try time { source in
-            guard unsafe luaL_loadstring(state, source) == LUA_OK, unsafe lua_pcallk(state, 0, 0, 0, 0, nil) == LUA_OK
-            else { throw unsafe ScriptError(.runtime, String(cString: lua_tolstring(state, -1, nil))) }
-        }
-    }
-
-    private func time(_ run: (String) throws -> Void) rethrows -> Double {
-        func loop(_ body: String) -> String { "\(setup)\nfor i = 1, \(Self.count) do \(body) end" }
-        let (empty, full) = (loop(""), loop(body))
-        try run(full)
-        let start = nanoseconds()
-        try run(empty)
-        let middle = nanoseconds()
-        try run(full)
-        return Double(nanoseconds() - middle - (middle - start)) / Double(Self.count)
-    }
-}
-
-/// Of this thread's own time, as others want the processor too.
-func nanoseconds() -> Int {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return time.tv_sec * 1_000_000_000 + time.tv_nsec
-}
-
-@main enum Benchmark {
-    static let rounds = 7
-
-    static func main() throws {
-        var isOver = false
-        let chosen = CommandLine.arguments.dropFirst()
-        for row in Fields.rows where chosen.isEmpty || chosen.contains(where: { row.name.hasPrefix($0) }) {
-            var ours: [Double] = []
-            var baseline: [Double] = []
-            for _ in 0..<rounds {
-                ours.append(try row.ours())
-                baseline.append(try row.baseline())
+    /// The ratio, and the nanoseconds of one call; each the median of several rounds, taken by turns.
+    func measure() -> (ratio: Double, ours: Double, theirs: Double) {
+        let (own, other) = (ours.runners(), baseline.runners())
+        var times: [[Double]] = [[], []]
+        // The first round warms up.
+        for round in 0...Self.rounds {
+            let taken = [Self.time(own), Self.time(other)]
+            if round > 0 {
+                for index in taken.indices { times[index].append(taken[index]) }
             }
-            let (own, other) = (ours.sorted()[rounds / 2], baseline.sorted()[rounds / 2])
-            let ratio = own / other
-            isOver = isOver || ratio > row.limit
-            print(
-                row.name.padded(44), rounded(own).padded(8), rounded(other).padded(8), rounded(ratio).padded(6),
-                ratio > row.limit ? "OVER" : "ok", rounded(row.limit))
         }
-        exit(isOver ? 1 : 0)
+        let medians = times.map { $0.sorted()[Self.rounds / 2] }
+        let (first, second) = (medians[0] / Double(ours.calls), medians[1] / Double(baseline.calls))
+        return (first / second, first, second)
     }
 
-    private static func rounded(_ value: Double) -> String {
-        let hundredths = Int((value * 100).rounded())
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+    private static func time(_ runners: (work: any Runner, loop: (any Runner)?)) -> Double {
+        nanoseconds { runners.work.run() } - (runners.loop.map { loop in nanoseconds { loop.run() } } ?? 0)
     }
 }
 
-extension String {
-    fileprivate func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+/// Of this thread's own processor time: others want the processor too.
+private func nanoseconds(_ work: () -> Void) -> Double {
+    func now() -> Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+    }
+    let start = now()
+    work()
+    return now() - start
+}
+
+/// What Lua costs here, as ratios within one process. The words after the program's name choose rows by their begin.
+@main enum Benchmark {
+    static func main() {
+        let chosen = CommandLine.arguments.dropFirst()
+        for (title, rows) in [("Luadata", Row.fields), ("patterns", Row.patterns)] {
+            print(column(title, 58) + "    ours ns  baseline ns   ratio    most")
+            var ratios: [Double] = []
+            for row in rows where chosen.isEmpty || chosen.contains(where: { row.name.hasPrefix($0) }) {
+                let (ratio, ours, theirs) = row.measure()
+                ratios.append(ratio)
+                print(
+                    column(row.name, 58) + number(ours, 11, 1) + number(theirs, 13, 1) + number(ratio, 8, 3)
+                        + number(row.most, 8, 3) + (ratio <= row.most ? "  ok" : "  OVER"))
+            }
+            guard !ratios.isEmpty else { continue }
+            print(column("median of the ratios above", 58) + number(ratios.sorted()[ratios.count / 2], 32, 3))
+        }
+    }
+
+    private static func column(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+
+    private static func number(_ value: Double, _ width: Int, _ digits: Int) -> String {
+        var scale = 1
+        for _ in 0..<digits { scale *= 10 }
+        let scaled = Int((value * Double(scale)).rounded())
+        let fraction = "\(scaled.magnitude % UInt(scale))"
+        let text =
+            "\(scaled < 0 ? "-" : "")\(scaled.magnitude / UInt(scale))."
+            + String(repeating: "0", count: digits - fraction.count) + fraction
+        return String(repeating: " ", count: max(0, width - text.count)) + text
+    }
 }

@@ -64,6 +64,9 @@ static inline const ls_field *ls_find_field(const ls_layout *layout, const void 
 /* Pushes the layout that a table stands for; it is compiled once and kept in the table. */
 const ls_layout *ls_compile_layout(lua_State *L, int table, int methods);
 
+/* data_match.c: adds `find`, `gmatch` and `match` to the methods on top. */
+void ls_add_match_methods(lua_State *L);
+
 /*
  * Pushes a data object: with bytes of its own, or with none yet. Foreign memory needs no user value for a root, as the
  * epoch says whether it is there.

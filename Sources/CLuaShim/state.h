@@ -46,6 +46,8 @@ struct ls_state {
 	ls_log log;
 	void *log_context;
 
+	struct ls_programs *programs;	/* of patterns: see patterns.c */
+
 	size_t message_length;
 	char message[LS_MESSAGE_SIZE];
 };

@@ -86,7 +86,9 @@ extension LiveTests {
             Failing(name: "answers nonsense", script: "if tostring(pld) == 'bad' then return 42 end", said: "42"),
             Failing(
                 name: "backtracks",
-                script: "if tostring(pld) == 'bad' then return (('a'):rep(40)):find(('a*'):rep(30) .. 'b') == 1 end",
+                script: """
+                    if tostring(pld) == 'bad' then return (('a'):rep(40)):find(('a*'):rep(30) .. '[b]') == 1 end
+                    """,
                 said: "limit"),
         ]
 

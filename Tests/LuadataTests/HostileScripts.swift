@@ -102,8 +102,11 @@ extension HostileScript {
     ]
 
     private static let libraries = [
-        HostileScript("pattern", "(('a'):rep(40)):match(('a-'):rep(20) .. 'b')", .steps),
-        HostileScript("pattern in gsub", "(('a'):rep(4000)):gsub('.-.-.-b', '')", .steps),
+        HostileScript("pattern", "(('a'):rep(40) .. 'bx'):match(('a-'):rep(20) .. 'b[^x]')", .steps),
+        HostileScript(
+            "pattern over memory", load: "local data = require 'data' local d = data.new(('a'):rep(40) .. 'bx')",
+            "d:match(('a-'):rep(20) .. 'b[^x]')", .steps),
+        HostileScript("pattern in gsub", "(('a'):rep(4000) .. 'bx'):gsub('.-.-.-b[^x]', '')", .steps),
         HostileScript("callback of gsub", "('x'):gsub('x', function() while true do end end)", .steps),
         HostileScript("gsub in gsub", "local function f(s) return s:gsub('.', f) end f('x')", .error),
         HostileScript("format width", "('%99999d'):format(1)", .error),

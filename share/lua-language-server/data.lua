@@ -30,6 +30,27 @@ function object:layout(layout) end
 ---@return npflua.Data?
 function object:segment(offset, length) end
 
+---As `string.find`, straight on the memory.
+---@param pattern string
+---@param init? integer
+---@param plain? boolean
+---@return integer? start
+---@return integer? stop
+---@return any ... captured
+function object:find(pattern, init, plain) end
+
+---As `string.gmatch`, straight on the memory; it ends when the packet is decided.
+---@param pattern string
+---@param init? integer
+---@return fun(): string|integer, ...
+function object:gmatch(pattern, init) end
+
+---As `string.match`, straight on the memory.
+---@param pattern string
+---@param init? integer
+---@return any ... captured
+function object:match(pattern, init) end
+
 ---Memory of its own: of a list's bytes, of a string's, or of so many zeros. Nil without a byte.
 ---@param contents integer[]|string|integer
 ---@return npflua.Data?

@@ -35,4 +35,23 @@ struct StringLibraryState: ~Copyable {
         let message = unsafe UnsafeRawPointer(ls_message(state, &length))
         return unsafe (status, String(decoding: UnsafeRawBufferPointer(start: message, count: length), as: UTF8.self))
     }
+
+    /// Makes a string of the bytes a global.
+    func set(_ name: String, to bytes: [UInt8]) {
+        let lua = unsafe ls_lua(state)!
+        _ = unsafe bytes.withUnsafeBytes {
+            unsafe lua_pushlstring(lua, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        }
+        unsafe lua_setglobal(lua, name)
+    }
+
+    /// The bytes of a global string, none if it is not one.
+    func bytes(of name: String) -> [UInt8] {
+        let lua = unsafe ls_lua(state)!
+        unsafe lua_getglobal(lua, name)
+        defer { unsafe lua_settop(lua, -2) }
+        var length = 0
+        let bytes = unsafe UnsafeRawPointer(lua_tolstring(lua, -1, &length))
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: bytes, count: length))
+    }
 }

@@ -185,12 +185,12 @@ struct StringLibraryTests {
     @Test(
         "stops within the instruction budget",
         arguments: [
-            "('a'):rep(30):find(('a?'):rep(30) .. ('a'):rep(30) .. 'b')",
-            "('a'):rep(1000):match('.-.-.-.-b')",
-            "('a'):rep(1000):gsub('.-.-.-.-b', '')",
-            "for _ in ('a'):rep(1000):gmatch('.-.-.-.-b') do end",
+            "('a'):rep(30):find(('a?'):rep(30) .. ('[a]'):rep(30) .. '[b]')",
+            "('a'):rep(1000):match('.-.-.-.-[bc]')",
+            "('a'):rep(1000):gsub('.-.-.-.-[bc]', '')",
+            "for _ in ('a'):rep(1000):gmatch('.-.-.-.-[bc]') do end",
             "('('):rep(10000):find('%b()')",
-            "('x'):rep(10000):find('[' .. ('a'):rep(10000) .. ']')",
+            "local s = '[' .. ('a'):rep(10000) .. ']' for i = 1, 1000 do ('x'):find(s) end",
             "('x'):rep(1 << 40)",
             "(''):rep(1 << 40)",
             "('x'):rep(1, ('y'):rep(1000)):rep(1 << 40)",
@@ -210,8 +210,8 @@ struct StringLibraryTests {
     @Test(
         "stops at the time limit",
         arguments: [
-            "('a'):rep(5000):match('.-.-.-.-b')",
-            "('a'):rep(5000):gsub('.-.-.-.-b', '')",
+            "('a'):rep(5000):match('.-.-.-.-[bc]')",
+            "('a'):rep(5000):gsub('.-.-.-.-[bc]', '')",
             "('a'):rep(50000000):gsub('a', 'b')",
             "('('):rep(100000):find('%b()')",
         ])
