@@ -165,7 +165,9 @@ private func nanoseconds(_ work: () -> Void) -> Double {
     return now() - start
 }
 
-/// What Lua costs here, as ratios within one process. The words after the program's name choose rows by their begin.
+/// What Lua costs here, as ratios within one process.
+///
+/// The words after the program's name choose rows by their begin.
 @main enum Benchmark {
     static func main() {
         let chosen = CommandLine.arguments.dropFirst()

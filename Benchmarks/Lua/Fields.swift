@@ -8,7 +8,8 @@ extension Row {
         let reads = entries.map { name, entry in field("read \(name)", 0.9, entry, "local x = d.f") }
         let writes = entries.map { name, entry in field("write \(name)", 1.1, entry, "d.f = 5") }
         let call = Row(
-            name: "a call of filter(hdr, pld) that returns true", most: 9, ours: .filter(calls: 200_000), baseline: byte)
+            name: "a call of filter(hdr, pld) that returns true", most: 9, ours: .filter(calls: 200_000), baseline: byte
+        )
         return reads + writes + [call]
     }
 

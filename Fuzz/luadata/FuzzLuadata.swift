@@ -8,8 +8,9 @@ import Luadata
 /// access that is not the view's to make.
 @c(LLVMFuzzerTestOneInput)
 func fuzzLuadata(_ input: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
-    guard let input = unsafe input, var state = try? LuaState(limits: Limits(instructions: 100_000, memory: 1 << 20))
-    else { return 0 }
+    // Time enough for the sanitizer on a busy machine; it is the instructions that end a call.
+    let limits = Limits(instructions: 100_000, memory: 1 << 20, nanoseconds: 5_000_000_000)
+    guard let input = unsafe input, var state = try? LuaState(limits: limits) else { return 0 }
     state.installLuadata()
     let layout = state.prepare(
         Layout(

@@ -1,5 +1,19 @@
 import LuaRuntime
 import Luadata
+import ScriptModules
+
+private let library = LayoutLibrary([
+    Layout(
+        name: "bits", fields: [.init("p", .number(offset: 3, width: 64)), .init("s", .string(offset: 1, length: 5))])
+])
+
+/// As a packet's headers have it: numbers and strings, counted from several marks.
+private let header = Layout(
+    name: "header",
+    fields: [
+        .init("ttl", .number(offset: 8, width: 12)), .init("p", mark: 1, .number(offset: 3, width: 64)),
+        .init("s", mark: 2, .string(offset: 1, length: 5)), .init("rest", .rest(offset: 2, upTo: 3)),
+    ])
 
 /// Runs whole scripts: loads one, shows it packets, loads the next into the same state, and closes it.
 ///
@@ -12,6 +26,9 @@ func fuzzScripts(_ input: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     do throws(ScriptError) {
         var state = try LuaState(limits: limits)
         state.installLuadata()
+        state.installLayouts(library, module: "layouts")
+        state.installScriptModules()
+        let prepared = state.prepare(header)
         for _ in 1...2 {
             let program = generator.program()
             do throws(ScriptError) {
@@ -20,7 +37,7 @@ func fuzzScripts(_ input: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
                 precondition(error.kind != .syntax || !error.message.isEmpty)
             }
             guard let function = state.function(named: "filter") else { continue }
-            for length in [0, 1, 20, 100] { show(length, to: function, of: &state) }
+            for length in [0, 1, 20, 100] { show(length, to: function, of: &state, with: prepared) }
             state.release(function)
         }
     } catch {
@@ -31,13 +48,18 @@ func fuzzScripts(_ input: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
 }
 
 /// Shows memory of exactly that length, so that the address sanitizer sees a byte too many.
-private func show(_ length: Int, to function: FunctionReference, of state: inout LuaState) {
+private func show(
+    _ length: Int, to function: FunctionReference, of state: inout LuaState, with layout: PreparedLayout
+) {
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 8 + length, alignment: 1)
     defer { unsafe memory.deallocate() }
     let text = "SSH-2.0-OpenSSH_6.4 "
-    for (index, byte) in zip(unsafe memory.indices, text.utf8) { unsafe memory[index] = byte }
+    for (index, byte) in zip(memory.indices, text.utf8) { unsafe memory[index] = byte }
     let result = unsafe state.filter(
-        function, Region(UnsafeMutableRawBufferPointer(rebasing: memory[..<8]), isWritable: length != 1),
+        function,
+        Region(
+            UnsafeMutableRawBufferPointer(rebasing: memory[..<8]), isWritable: length != 1, layout: layout,
+            marks: [0, 2, Int32(length % 12), 6]),
         Region(UnsafeMutableRawBufferPointer(rebasing: memory[8...]), isWritable: true))
     precondition(!result.answer.isFailure || !state.lastMessage.isEmpty)
 }

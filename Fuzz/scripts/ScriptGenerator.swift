@@ -14,7 +14,7 @@ struct ScriptGenerator {
     mutating func program() -> [UInt8] {
         text = []
         write(
-            "local data = require 'data' local a, b, c = {}, 'x', 1 local l = {p = {0, 8}, q = {3, 13}, s = {1, 3, 's'}} "
+            "local data, net, npf, layouts = require 'data', require 'net', require 'npf', require 'layouts' local a, b, c = {}, 'x', 1 local l = {p = {0, 8}, q = {3, 13}, s = {1, 3, 's'}} "
         )
         write("hdr, pld = data.new(20), data.new('SSH-2.0-x') ")
         block()
@@ -148,7 +148,11 @@ struct ScriptGenerator {
         depth += 1
         defer { depth -= 1 }
         guard depth < 9 else { return write("nil") }
-        switch byte() % 6 {
+        switch byte() % 12 {
+        case 6: write("$w:match($p, $i)")
+        case 7: write("$w:find($p, $i, $e)")
+        case 8: write("$w:gmatch($p, $i)()")
+        case 9: write("net.set({'10.0.0.0/8', ['::/0'] = $e, $e, [$e] = $e}):match($e)")
         case 0: write("string.gsub($e, $p, $e)")
         case 1: write("string.find($e, $p, $i)")
         case 2: write("string.match($e, $p)")
@@ -159,7 +163,9 @@ struct ScriptGenerator {
 
     private mutating func name() { choose(["a", "b", "c", "x", "i", "k", "v", "l", "hdr", "pld", "kept"]) }
 
-    private mutating func field() { choose(["p", "q", "s", "none", "layout", "segment"]) }
+    private mutating func field() {
+        choose(["p", "q", "s", "none", "layout", "segment", "match", "gmatch", "ttl", "rest"])
+    }
 
     private mutating func unary() { choose(["-", "#", "not ", "~"]) }
 
@@ -188,9 +194,10 @@ struct ScriptGenerator {
     }
 
     private mutating func layout() {
-        switch byte() % 4 {
+        switch byte() % 5 {
         case 0: write("l")
         case 1: write("data.layout(l)")
+        case 2: write("layouts.bits")
         default:
             write("{p = {$i, $i}, q = {offset = $i, length = 13, endian = 'little'}, s = {")
             write("$i, $i, 'string'}, [$e] = {1, 2}}")
@@ -227,6 +234,9 @@ struct ScriptGenerator {
             "table.insert",
             "table.move", "table.pack", "table.remove", "table.sort", "table.unpack", "utf8.char", "utf8.codepoint",
             "utf8.codes", "utf8.len", "utf8.offset", "data.new", "data.layout", "pld.segment", "pld.layout",
+            "pld.match", "pld.find",
+            "pld.gmatch", "net.parse", "net.format", "net.set", "net.checksum", "net.hton16", "net.ntoh64",
+            "net.service", "npf.time", "npf.log",
         ])
     }
 }

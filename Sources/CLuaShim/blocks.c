@@ -92,17 +92,15 @@ void *ls_resize_block(ls_state *s, void *block, size_t old_size, size_t new_size
 	}
 	if (!will_be)
 		return resized;
-	if (!was_on_list) {
+	if (!was_on_list)
 		memmove(resized + 1, resized, old_size);
-		resized->nodes = is_array ? nodes_of(new_size) : 0;
-	}
+	/* Lua never resizes an array of nodes: what only looked like one may have become smaller than they are. */
+	resized->nodes = is_array ? nodes_of(new_size) : 0;
+	/* Between values Lua writes nothing, and what is left there from before could look like keys. */
+	if (resized->nodes != 0)
+		memset(resized + 1, 0, new_size);
 	enlist(s, resized);
 	return resized + 1;
-}
-
-static uint64_t place_of_integer(lua_Integer key, uint64_t modulus)
-{
-	return (uint64_t)key % modulus;
 }
 
 static uint64_t place_of_float(lua_Number key, uint64_t modulus)
@@ -123,23 +121,22 @@ static uint64_t colliding_pairs(const struct ls_block *block, uint64_t modulus)
 	const unsigned char *node = (const unsigned char *)(block + 1);
 	const unsigned char *end = node + block->nodes * NODE_SIZE;
 	uint32_t counts[PLACES] = { 0 };
-	uint64_t place, pairs = 0, keys = 0, by_chance;
-	lua_Integer integer;
+	uint64_t key, last = 0, place, pairs = 0, keys = 0, by_chance;
+	unsigned char kind, last_kind = 0;
 	lua_Number number;
 
 	for (; node < end; node += NODE_SIZE) {
-		switch (node[NODE_KEY_KIND]) {
-		case KIND_INTEGER:
-			memcpy(&integer, node + NODE_KEY, sizeof(integer));
-			place = place_of_integer(integer, modulus);
-			break;
-		case KIND_FLOAT:
-			memcpy(&number, node + NODE_KEY, sizeof(number));
-			place = place_of_float(number, modulus);
-			break;
-		default:
+		kind = node[NODE_KEY_KIND];
+		if (kind != KIND_INTEGER && kind != KIND_FLOAT)
 			continue;
-		}
+		memcpy(&key, node + NODE_KEY, sizeof(key));
+		memcpy(&number, &key, sizeof(number));
+		place = kind == KIND_INTEGER ? key % modulus : place_of_float(number, modulus);
+		/* A table has a key once: this is an array of values, which can have the size of one of nodes. */
+		if (kind == last_kind && key == last)
+			return 0;
+		last_kind = kind;
+		last = key;
 		/* Fewer places than there are, mixed so that keys in steps of a power of two spread. */
 		pairs += counts[(uint32_t)place * UINT32_C(2654435769) >> (32 - LOG_PLACES)]++;
 		keys++;

@@ -14,6 +14,7 @@
  */
 struct ls_layout {
 	const void *kind;	/* ls_layout_kind */
+	const void *table;	/* that it was compiled from; none if it is prepared */
 	size_t last;		/* one less than the places, which are a power of 2 */
 	ls_field fields[];
 };
@@ -32,8 +33,11 @@ typedef struct ls_data {
 
 /* User values of a data object: the layout that a script gave it; of a segment, the object whose memory it shows. */
 enum { LS_LAYOUT = 1, LS_ROOT = 2 };
-/* User value of a layout: the table from its names to its fields' places, which keeps the names alive. */
-enum { LS_NAMES = 1, LS_LAYOUT_USER_VALUES = 1 };
+/*
+ * User values of a layout: the table from its names to its fields' places, which keeps the names alive, and the table
+ * that it was compiled from, so that no other gets its address.
+ */
+enum { LS_NAMES = 1, LS_TABLE = 2, LS_LAYOUT_USER_VALUES = 2 };
 
 extern const char ls_layout_kind, ls_data_kind;
 

@@ -8,7 +8,10 @@
 
 const char ls_layout_kind;
 
-/* The place of the compiled layout in its table. A script can copy what is there, but not make one. */
+/*
+ * The place of the compiled layout in its table. A script can copy what is there, but not make one; a copy of the table
+ * may have other fields, and is compiled for itself.
+ */
 static const char compiled_key;
 /* The place in the registry of the names of all prepared layouts. */
 static const char names_key;
@@ -228,7 +231,7 @@ const ls_layout *ls_compile_layout(lua_State *L, int table, int methods)
 
 	lua_rawgetp(L, table, &compiled_key);
 	layout = ls_userdata(L, -1, &ls_layout_kind);
-	if (layout != NULL)
+	if (layout != NULL && layout->table == lua_topointer(L, table))
 		return layout;
 	lua_pop(L, 1);
 	lua_pushnil(L);
@@ -249,6 +252,9 @@ const ls_layout *ls_compile_layout(lua_State *L, int table, int methods)
 		lua_rawset(L, userdata + 1);
 	}
 	lua_setiuservalue(L, userdata, LS_NAMES);
+	layout->table = lua_topointer(L, table);
+	lua_pushvalue(L, table);
+	lua_setiuservalue(L, userdata, LS_TABLE);
 	lua_pushvalue(L, userdata);
 	lua_rawsetp(L, table, &compiled_key);
 	return layout;

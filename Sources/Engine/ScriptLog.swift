@@ -102,7 +102,7 @@ package final class ScriptLog: Sendable {
     private func isAllowed(_ allowance: borrowing Atomic<Int64>, _ now: Int64) -> Bool {
         guard interval > 0 else { return true }
         let full = max(allowance.load(ordering: .relaxed), now)
-        guard full - now <= Self.burst * interval else { return false }
+        guard full + interval - now <= Self.burst * interval else { return false }
         allowance.store(full + interval, ordering: .relaxed)
         return true
     }

@@ -123,6 +123,16 @@ import Testing
         #expect(other == datagram("public plan", ipv6: isIPv6))
     }
 
+    @Test func ruleThatForbidsEditsShowsThePacketReadOnly() throws {
+        var filter = try ScriptedFilter(
+            "function filter(hdr, pld) hdr.ttl = 5 end", options: ", error pass, edit off")
+        var packet = datagram("abc")
+        let decision = filter.decide(&packet)
+        #expect(decision.cause == .error)
+        #expect(!decision.isChanged)
+        #expect(packet == datagram("abc"))
+    }
+
     @Test func whatAFailedCallHasChangedIsNotSent() throws {
         var filter = try ScriptedFilter(
             "function filter(hdr, pld) pld:layout{ b = {0, 8} } pld.b = 0 error 'oh' end", options: ", error pass")

@@ -96,6 +96,27 @@ import Testing
         }
     }
 
+    /// What a single call does in C with a long string costs as much as thousands of instructions.
+    @Test func longWorkIsPaidFor() throws {
+        for work in [
+            "local t = s .. 'y'", "pcall(select, s, 1)", "pcall(error, 'x', s)", "pcall(table.insert, {}, s, 1)",
+            "tonumber(s)", "math.floor(s)", "math.random(s)", "math.max(s, 1)", "pcall(iterate, continued, 1)",
+            "utf8.len(s)", "s:rep(2)", "s:upper()", "s:find('x', 1, true)", "table.concat{s, s}",
+        ] {
+            let console = Console()
+            var state = try LuaState(limits: .unhurried(), print: console.print)
+            let source = """
+                rounds = 0
+                local s, continued, iterate = ('0'):rep(1 << 19), 'a' .. ('\\x80'):rep(1 << 19), utf8.codes('')
+                while true do rounds = rounds + 1 \(work) end
+                """
+            #expect(failure(of: source, in: &state)?.kind == .instructions, "\(work)")
+            #expect(try run("print(rounds)", in: &state) == nil)
+            let rounds = try #require(console.lines.first.flatMap { Int($0) })
+            #expect(rounds < 200, "\(work): \(rounds)")
+        }
+    }
+
     @Test func eachCallHasAllOfTheBudget() throws {
         var state = try LuaState(limits: .unhurried(instructions: 100_000))
         for _ in 1...20 { #expect(try run("for i = 1, 80000 do end", in: &state) == nil) }
@@ -204,6 +225,21 @@ import Testing
             #expect(error?.kind == (collides ? .instructions : nil), "\(key): \(error?.message ?? "")")
             #expect(error?.message.contains("keys of a table collide") != false, "\(key)")
             #expect(try run("assert(1 + 1 == 2)", in: &state) == nil)
+        }
+    }
+
+    /// An array of values can have the size of one of keys, and what stands in it can look like keys.
+    @Test func arraysOfValuesAreNotTakenForKeys() throws {
+        let array = "local t = {} for i = 1, n do t[i] = 0x0300 end t = table.pack(table.unpack(t, 1, n)) "
+        for (size, change) in [
+            (3 << 12, ""), (3 << 13, ""),
+            // As the new key moves the others the array becomes smaller.
+            (3 << 13, "for i = 3001, n do t[i] = nil end t.x = true "),
+            (3 << 15, "for i = 3001, n do t[i] = nil end t.x = true "),
+        ] {
+            var state = try LuaState(limits: .unhurried(instructions: 10_000_000, memory: 32 << 20))
+            let script = "local n = \(size) \(array)\(change)local keys = {} for i = 1, 6000 do keys['k' .. i] = t end"
+            #expect(failure(of: script, in: &state) == nil, "\(size) \(change)")
         }
     }
 

@@ -74,6 +74,14 @@ private func withScripts(
         #expect(try run("require 'util'", in: &state) == "test.lua:1: module 'util' not found")
     }
 
+    @Test func longNamesAreRefused() throws {
+        try withScripts([:]) { (directory) throws in
+            var state = try LuaState(limits: .unhurried(), modules: directory)
+            let message = try run("require(('a.'):rep(100000))", in: &state)
+            #expect(message == "test.lua:1: bad argument #1 to 'require' (the name is too long)")
+        }
+    }
+
     @Test func scriptsAreReadByName() throws {
         try withScripts(["filter.lua": "-- filter"]) { (directory) throws in
             #expect(try directory.script("filter.lua") == Array("-- filter".utf8))

@@ -76,6 +76,19 @@ import Testing
                 """) == ["1\t3\tnil\tnil"])
     }
 
+    @Test func copyOfALayoutHasItsOwnFields() throws {
+        #expect(
+            try run(
+                """
+                local l = data.layout{a = {0, 8}, b = {0, 8}}
+                local copy = {}
+                for k, v in pairs(l) do copy[k] = v end
+                copy.b, copy.c = {8, 8}, {16, 8}
+                local d = data.new{1, 2, 3}:layout(copy)
+                print(d.a, d.b, d.c, d:layout(l).b, d.c, d:layout(copy).c)
+                """) == ["1\t2\t3\t1\tnil\t3"])
+    }
+
     /// What a layout's table holds beside its fields can be copied and overwritten, but is no way to other memory.
     @Test func compiledLayoutsCannotBeForged() throws {
         #expect(
@@ -92,7 +105,7 @@ import Testing
                 print(getmetatable(compiled), getmetatable(place), pcall(d.segment, compiled))
                 """)
                 == [
-                    "5", "6", "6", "6", "6", "6", "6",
+                    "nil", "6", "6", "6", "6", "6", "6",
                     "nil\tnil\tfalse\tbad argument #1 to '?' (data expected, got userdata)",
                 ])
     }

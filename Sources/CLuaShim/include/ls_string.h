@@ -78,7 +78,7 @@ struct ls_pattern_operations {
 	void (*begin)(void *compiler, const unsigned char *text, size_t length, enum ls_pattern_mode mode);
 	/* How many bytes the program takes; 0 when the steps are used up: the next call goes on. */
 	size_t (*measure)(void *compiler, ptrdiff_t *steps);
-	/* Writes the program, aligned to 16; false when the steps are used up: the next call goes on. */
+	/* Writes the program, aligned to 8; false when the steps are used up: the next call goes on. */
 	bool (*compile)(void *compiler, void *program, ptrdiff_t *steps);
 	enum ls_outcome (*match)(struct ls_search *search, void *matcher, bool begins, ptrdiff_t *steps);
 };

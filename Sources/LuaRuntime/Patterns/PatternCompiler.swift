@@ -84,18 +84,18 @@ package struct PatternCompiler {
         setCount = 0
     }
 
-    /// How many bytes the program takes, aligned to 16; nil when the steps are used up, then it is to be called again.
+    /// How many bytes the program takes, aligned to 8; nil when the steps are used up, then it is to be called again.
     package mutating func measure(steps: inout Int) -> Int? {
         guard read(&steps) else { return nil }
         isDeep = captureSigns + repetitionCount > PatternMatcher.maximumDepth
-        return MemoryLayout<PatternProgram>.size + itemCount * MemoryLayout<PatternItem>.stride
+        return MemoryLayout<PatternProgram>.stride + itemCount * MemoryLayout<PatternItem>.stride
             + (setCount + (isDeep ? 0 : repetitionCount)) * MemoryLayout<ByteSet>.stride
     }
 
     /// Writes the program that has been measured; false when the steps are used up, then it is to be called again.
     package mutating func compile(into memory: UnsafeMutableRawPointer, steps: inout Int) -> Bool {
         if unsafe items == nil {
-            let header = MemoryLayout<PatternProgram>.size
+            let header = MemoryLayout<PatternProgram>.stride
             unsafe program = memory.bindMemory(to: PatternProgram.self, capacity: 1)
             unsafe items = (memory + header).bindMemory(to: PatternItem.self, capacity: itemCount)
             unsafe sets = (memory + header + itemCount * MemoryLayout<PatternItem>.stride)
