@@ -1,4 +1,5 @@
 import LuaRuntime
+import TestSupport
 import Testing
 
 /// What a search found, with the captures as text (`@n` a position capture, `?` an unfinished one).
@@ -24,8 +25,33 @@ private struct Search {
     var anchors = true
 
     init(_ pattern: String, _ subject: String) {
-        self.pattern = Array(pattern.utf8)
-        self.subject = Array(subject.utf8)
+        self.init(Array(pattern.utf8), Array(subject.utf8))
+    }
+
+    init(_ pattern: [UInt8], _ subject: [UInt8]) {
+        self.pattern = pattern
+        self.subject = subject
+    }
+
+    /// What the reference finds; nil where that takes it too long.
+    func reference() -> Found? {
+        var reference = ReferencePattern(pattern, subject)
+        do {
+            guard let (range, captures) = try reference.search() else { return Found.none }
+            return .match(
+                range,
+                captures.map { capture in
+                    switch capture {
+                    case .open: "?"
+                    case .position(let place): "@\(place)"
+                    case .text(let range): String(decoding: subject[range], as: UTF8.self)
+                    }
+                })
+        } catch let failure as ReferencePattern.Failure {
+            return .error(failure.message)
+        } catch {
+            return nil
+        }
     }
 
     /// Compiles the pattern and runs the search in slices; what it found, or nil when `limit` steps are used up, and
@@ -101,6 +127,33 @@ private struct Search {
 
 @Suite("Pattern matcher")
 struct PatternMatcherTests {
+    @Test(arguments: 1...4)
+    func agreesWithTheReference(seed: UInt64) {
+        var seeds = SplitMix64(state: seed)
+        var (tooLong, matches, errors, differences) = (0, 0, 0, 0)
+        for _ in 0..<250_000 {
+            let random = RandomPattern(seed: seeds.next())
+            let search = Search(random.pattern, random.subject)
+            guard let expected = search.reference() else {
+                tooLong += 1
+                continue
+            }
+            switch expected {
+            case .match: matches += 1
+            case .error: errors += 1
+            case .none: break
+            }
+            let found = search.run(limit: 100_000_000).found
+            guard found != expected else { continue }
+            differences += 1
+            if differences <= 5 { #expect(found == expected, "\(random.pattern) on \(random.subject)") }
+        }
+        #expect(differences == 0)
+        #expect(tooLong < 500)
+        #expect(matches > 100_000)
+        #expect(errors > 1_000)
+    }
+
     private static let cases: [(pattern: String, subject: String, found: Found)] = [
         ("", "", .match(0..<0, [])),
         ("", "abc", .match(0..<0, [])),
