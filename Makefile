@@ -17,8 +17,8 @@ BUILD_FLAGS := -c $(CONFIGURATION) --explicit-target-dependency-import-check err
 BIN := .build/$(CONFIGURATION)
 SOURCES := Package.swift Sources Tests Fuzz Benchmarks
 
-BUILD_PACKAGES := binutils liblua5.4-dev libmnl-dev libnetfilter-queue-dev pkg-config
-RUN_PACKAGES := nftables iptables
+BUILD_PACKAGES := binutils liblua5.4-dev libmnl-dev libnetfilter-queue-dev libpcap-dev pkg-config
+RUN_PACKAGES := nftables iptables libpcap0.8
 TEST_PACKAGES := lua5.4 iproute2 openssh-server openssh-client iperf3 tcpdump socat procps iputils-ping mandoc
 BOX_PACKAGES := debootstrap qemu-system-x86 e2fsprogs
 
@@ -78,9 +78,11 @@ format:
 	$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
 
 bench: setup-test build
-	$(SWIFT) build $(BUILD_FLAGS) --product LuaBenchmark
+	for b in LuaBenchmark TableBenchmark StateBenchmark; do $(SWIFT) build $(BUILD_FLAGS) --product $$b || exit; done
 	Benchmarks/run $(BIN)
 	$(BIN)/LuaBenchmark
+	$(BIN)/TableBenchmark
+	$(BIN)/StateBenchmark
 
 fuzz: setup
 	Fuzz/run $(FUZZ_SECONDS)

@@ -60,6 +60,8 @@ let package = Package(
         .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(
             name: "CNetfilterQueue", pkgConfig: "libnetfilter_queue", providers: [.apt(["libnetfilter-queue-dev"])]),
+        // Its header alone: the library is opened when a rule first needs it.
+        .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
 
         // Level 1: the only C of our own.
         .target(name: "CLuaShim", dependencies: ["CLua"], cSettings: cSettings),
@@ -71,21 +73,26 @@ let package = Package(
         library("ConfigLanguage"),
         library("ControlProtocol"),
         library("LuaRuntime", ["CLua", "CLuaShim"]),
+        library("PcapFilter", ["CPcap"]),
         library("SystemSupport", ["CLinuxShim"]),
 
         // Level 3.
         library("Ruleset", ["ConfigLanguage", "Packet"]),
+        library("AddressTables", ["Packet"]),
         library("Luadata", ["CLuaShim", "LuaRuntime"]),
         library("ScriptModules", ["CLuaShim", "ConfigLanguage", "LuaRuntime", "Packet"]),
         library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),
         library("KernelPlan"),
+        library("Procedures", ["CaptureFile", "Packet", "SystemSupport"]),
+        library("States", ["Packet"]),
 
         // Level 4.
         library(
             "Engine",
             [
-                "CaptureFile", "ConfigLanguage", "ControlProtocol", "KernelPlan", "LuaRuntime", "Luadata", "Packet",
-                "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport", logging,
+                "AddressTables", "CaptureFile", "ConfigLanguage", "ControlProtocol", "KernelPlan", "LuaRuntime",
+                "Luadata", "Packet", "PacketQueue", "PcapFilter", "Procedures", "Ruleset", "ScriptModules", "States",
+                "SystemSupport", logging,
             ]),
 
         library("CommandLineSupport", ["SystemSupport", argumentParser]),
@@ -95,10 +102,16 @@ let package = Package(
         program(
             "npfctl",
             [
-                "CaptureFile", "CommandLineSupport", "ControlProtocol", "Engine", "LuaRuntime", "Luadata", "Packet",
-                "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport", argumentParser,
+                "CaptureFile", "CommandLineSupport", "ConfigLanguage", "ControlProtocol", "Engine", "LuaRuntime",
+                "Luadata", "Packet", "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport", argumentParser,
             ]),
 
+        .executableTarget(
+            name: "StateBenchmark", dependencies: ["Packet", "States"], path: "Benchmarks/States",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "TableBenchmark", dependencies: ["AddressTables", "Packet", "TestSupport"], path: "Benchmarks/Tables",
+            swiftSettings: swiftSettings),
         // Measures what Lua costs here; see Benchmarks/Lua.
         .executableTarget(
             name: "LuaBenchmark", dependencies: ["CLua", "CLuaShim", "LuaRuntime", "Luadata"], path: "Benchmarks/Lua",
@@ -109,6 +122,7 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter", cSettings: cSettings),
 
         tests(of: "Packet", ["TestSupport"]),
+        tests(of: "AddressTables", ["CAllocationCounter", "Packet", "SystemSupport", "TestSupport"], vectors: true),
         tests(of: "CaptureFile", ["TestSupport"]),
         tests(of: "ConfigLanguage", vectors: true),
         tests(of: "CommandLineSupport", [argumentParser]),
@@ -122,12 +136,18 @@ let package = Package(
             ["ConfigLanguage", "LuaRuntime", "Luadata", "Packet", "TestSupport"]),
         tests(of: "PacketQueue", ["CAllocationCounter", "SystemSupport"]),
         tests(of: "KernelPlan", ["SystemSupport"]),
+        // libpcap's own interpreter says what its programs mean.
+        .testTarget(
+            name: "PcapFilterTests", dependencies: ["CPcap", "PcapFilter", "SystemSupport"], exclude: ["Vectors"],
+            swiftSettings: swiftSettings, linkerSettings: [.linkedLibrary("pcap")]),
+        tests(of: "Procedures", ["CAllocationCounter", "CaptureFile", "Packet", "SystemSupport", "TestSupport"]),
+        tests(of: "States", ["CAllocationCounter", "Packet", "TestSupport"], vectors: true),
         tests(
             of: "Engine",
             [
-                "CAllocationCounter", "CLua", "CLuaShim", "ConfigLanguage", "LuaRuntime", "Luadata", "Packet",
-                "Ruleset",
-                "ScriptModules", "SystemSupport", "TestSupport",
+                "AddressTables", "CAllocationCounter", "CLua", "CLuaShim", "ConfigLanguage", "ControlProtocol",
+                "LuaRuntime", "Luadata", "Packet", "Procedures", "Ruleset", "ScriptModules", "SystemSupport",
+                "TestSupport",
             ]),
         .testTarget(
             name: "EndToEnd", dependencies: ["ControlProtocol", "SystemSupport"], path: "Tests/EndToEnd",

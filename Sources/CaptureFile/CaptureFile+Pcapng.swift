@@ -95,17 +95,23 @@ extension CaptureFile {
         let frame = try block.take(capturedLength)
         try block.skipPadding(after: capturedLength)
         var direction: CaptureDirection?
-        for (code, value) in try readOptions(&block) where code == 2 {
-            var flags = block.part(value)
-            switch try flags.read(UInt32.self) & 3 {
-            case 1: direction = .in
-            case 2: direction = .out
+        var comment: Range<Int>?
+        for (code, value) in try readOptions(&block) {
+            switch code {
+            case 1: comment = comment ?? value
+            case 2:
+                var flags = block.part(value)
+                switch try flags.read(UInt32.self) & 3 {
+                case 1: direction = .in
+                case 2: direction = .out
+                default: break
+                }
             default: break
             }
         }
         return CaptureRecord(
             interface: interface, ticks: upperTicks << 32 | lowerTicks, frame: frame, direction: direction,
-            originalLength: originalLength)
+            originalLength: originalLength, comment: comment)
     }
 
     private func readSimplePacket(_ block: inout ByteReader) throws(CaptureFileError) -> CaptureRecord {

@@ -69,7 +69,8 @@ public struct CaptureFile: Sendable {
         }
         return CapturedPacket(
             number: number + 1, time: time, interfaceName: interface.name, interfaceIndex: link.interfaceIndex,
-            direction: record.direction ?? link.direction, packet: link.packet, originalLength: record.originalLength)
+            direction: record.direction ?? link.direction, packet: link.packet, originalLength: record.originalLength,
+            comment: record.comment)
     }
 }
 
@@ -98,4 +99,5 @@ struct CaptureRecord {
     var frame: Range<Int>
     var direction: CaptureDirection?
     var originalLength: Int
+    var comment: Range<Int>?
 }

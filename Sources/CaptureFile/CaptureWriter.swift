@@ -11,7 +11,7 @@ public struct CaptureWriter: Sendable {
         case pcapng
     }
 
-    /// The file as far as it is written.
+    /// The file as far as it is written, without what was taken.
     public private(set) var bytes: [UInt8] = []
 
     private let format: Format
@@ -19,18 +19,25 @@ public struct CaptureWriter: Sendable {
     private var interfaces: [String?] = []
     private static let ethernet: UInt16 = 1
     private static let rawIP: UInt32 = 101
-    private static let snapLength = CaptureFile.maximumFrameLength
+    /// Bytes that the file says packets are cut to, and more than which is never written of one.
+    private let snapLength: Int
+    private let linkLength: Int
 
     /// Begins a file of that format.
-    public init(_ format: Format) {
+    ///
+    /// - Parameter snapLength: bytes of a packet that are written at most; never more than the 262,144 bytes of a frame
+    ///   that libpcap allows.
+    public init(_ format: Format, snapLength: Int = .max) {
         self.format = format
+        linkLength = format == .pcap ? 0 : 14
+        self.snapLength = min(max(snapLength, 0), CaptureFile.maximumFrameLength - linkLength)
         switch format {
         case .pcap:
             put(0xa1b2_3c4d as UInt32)
             put(2 as UInt16)
             put(4 as UInt16)
             put(0 as UInt64)
-            put(UInt32(Self.snapLength))
+            put(UInt32(self.snapLength))
             put(Self.rawIP)
         case .pcapng:
             putBlock(type: 0x0a0d_0d0a) {
@@ -43,19 +50,27 @@ public struct CaptureWriter: Sendable {
         }
     }
 
-    /// Appends a packet; no frame gets longer than the 262,144 bytes that libpcap allows.
+    /// Takes what was written away, so that a file can go to its place in pieces; writing goes on behind it.
+    public mutating func takeBytes() -> [UInt8] {
+        defer { bytes = [] }
+        return bytes
+    }
+
+    /// Appends a packet, cut to the snap length.
+    ///
     /// - Parameters:
     ///   - packet: the IP packet, from its version on.
     ///   - time: nanoseconds since 1970-01-01 00:00 UTC; a time that the format cannot hold is brought into its range.
     ///   - interface: the name of the interface, for pcapng.
     ///   - direction: which way the packet went, for pcapng.
     ///   - originalLength: bytes that the packet had before it was cut, if it was.
+    ///   - comment: a remark on the packet, for pcapng (`opt_comment`).
     public mutating func append(
         _ packet: [UInt8], time: Int64, interface: String? = nil, direction: CaptureDirection? = nil,
-        originalLength: Int? = nil
+        originalLength: Int? = nil, comment: String? = nil
     ) {
         let link = format == .pcap ? [] : Self.ethernetHeader(of: packet)
-        let frame = link + packet.prefix(Self.snapLength - link.count)
+        let frame = link + packet.prefix(snapLength)
         let originalLength = UInt32(clamping: link.count + max(originalLength ?? 0, packet.count))
         let time = UInt64(max(time, 0))
         switch format {
@@ -75,6 +90,7 @@ public struct CaptureWriter: Sendable {
                 $0.put(UInt32(frame.count))
                 $0.put(originalLength)
                 $0.putPadded(frame)
+                if let comment { $0.putOption(1, text: comment) }
                 if let direction { $0.putOption(2, [direction == .in ? 1 : 2, 0, 0, 0]) }
             }
         }
@@ -92,8 +108,8 @@ public struct CaptureWriter: Sendable {
         putBlock(type: 1) {
             $0.put(Self.ethernet)
             $0.put(0 as UInt16)
-            $0.put(UInt32(Self.snapLength))
-            if let name { $0.putOption(2, name.utf8.prefix(Int(UInt16.max))) }
+            $0.put(UInt32($0.linkLength + $0.snapLength))
+            if let name { $0.putOption(2, text: name) }
             // Times count nanoseconds.
             $0.putOption(9, [9])
         }
@@ -109,6 +125,16 @@ public struct CaptureWriter: Sendable {
         // The length, which counts the type before and itself after the body, stands at both ends.
         put(UInt32(bytes.count - start + 8))
         bytes.replaceSubrange(start..<(start + 4), with: bytes.suffix(4))
+    }
+
+    /// Puts a text, cut between two characters where it is longer than an option can be.
+    private mutating func putOption(_ code: UInt16, text: String) {
+        var value = Array(text.utf8.prefix(Int(UInt16.max) + 1))
+        if value.count > Int(UInt16.max) {
+            // The bytes 10xxxxxx of UTF-8 continue a character.
+            while let last = value.popLast(), last & 0xc0 == 0x80 {}
+        }
+        putOption(code, value)
     }
 
     private mutating func putOption(_ code: UInt16, _ value: some Collection<UInt8>) {

@@ -24,4 +24,6 @@ public struct CapturedPacket: Sendable, Equatable {
     public var packet: Range<Int>?
     /// Bytes of the frame on the wire, of which the file may hold fewer.
     public var originalLength: Int
+    /// Where a remark on the packet lies in the file's bytes, UTF-8, if the file holds one (pcapng's `opt_comment`).
+    public var comment: Range<Int>?
 }

@@ -99,7 +99,7 @@ private struct TransportCoverage {
 
 extension PacketHeaders {
     /// Whether the offsets can be those of a packet of so many bytes.
-    func lieWithin(_ byteCount: Int) -> Bool {
+    package func lieWithin(_ byteCount: Int) -> Bool {
         transportOffset >= (family == .ipv4 ? 20 : 40) && transportOffset <= payloadOffset && payloadOffset <= length
             && length <= byteCount
     }

@@ -2,22 +2,22 @@
 // comes here; a second check for each field would only be a way to trap.
 extension RawSpan {
     /// The byte at an offset that the caller has checked.
-    @inline(__always)
-    func uint8(at offset: Int) -> UInt8 {
+    @inlinable @inline(__always)
+    package func uint8(at offset: Int) -> UInt8 {
         assert(offset >= 0 && offset < byteCount)
         return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt8.self)
     }
 
     /// The 16 bits at an offset that the caller has checked.
-    @inline(__always)
-    func uint16(at offset: Int) -> UInt16 {
+    @inlinable @inline(__always)
+    package func uint16(at offset: Int) -> UInt16 {
         assert(offset >= 0 && offset + 2 <= byteCount)
         return unsafe UInt16(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
     }
 
     /// The 32 bits at an offset that the caller has checked.
-    @inline(__always)
-    func uint32(at offset: Int) -> UInt32 {
+    @inlinable @inline(__always)
+    package func uint32(at offset: Int) -> UInt32 {
         assert(offset >= 0 && offset + 4 <= byteCount)
         return unsafe UInt32(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
     }
@@ -34,8 +34,8 @@ extension RawSpan {
 
 extension MutableRawSpan {
     /// Puts an integer in network order at an offset that the caller has checked.
-    @inline(__always)
-    mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
+    @inlinable @inline(__always)
+    package mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
         assert(offset >= 0 && offset + MemoryLayout<T>.size <= byteCount)
         unsafe storeBytes(of: value.bigEndian, toUncheckedByteOffset: offset, as: T.self)
     }

@@ -19,7 +19,7 @@ extension PacketHeaders {
         if !isLaterFragment { try parseTransport(packet) }
     }
 
-    private init(ipv4 packet: RawSpan) throws(MalformedPacket) {
+    init(ipv4 packet: RawSpan) throws(MalformedPacket) {
         guard packet.byteCount >= 20 else { throw .shortNetworkHeader }
         self.init(
             transportProtocol: IPProtocol(rawValue: packet.uint8(at: 9)),
@@ -38,7 +38,7 @@ extension PacketHeaders {
         try noteFragment(offset: Int(fragmentField & 0x1fff) &* 8, moreFollow: fragmentField & 0x2000 != 0)
     }
 
-    private init(ipv6 packet: RawSpan) throws(MalformedPacket) {
+    init(ipv6 packet: RawSpan) throws(MalformedPacket) {
         guard packet.byteCount >= 40 else { throw .shortNetworkHeader }
         self.init(
             transportProtocol: IPProtocol(rawValue: packet.uint8(at: 6)),

@@ -61,3 +61,11 @@ public struct PacketHeaders: BitwiseCopyable, Sendable {
     @inlinable
     public var family: AddressFamily { source.family }
 }
+
+extension PacketHeaders {
+    /// Bytes that the packet had before it was cut, as its IP header says.
+    func lengthOnTheWire(_ packet: RawSpan) -> Int {
+        guard isTruncated else { return length }
+        return family == .ipv4 ? Int(packet.uint16(at: 2)) : 40 &+ Int(packet.uint16(at: 4))
+    }
+}

@@ -126,11 +126,3 @@ extension Address {
         }
     }
 }
-
-extension PacketHeaders {
-    /// Bytes that the packet had before it was cut, as its IP header says.
-    fileprivate func lengthOnTheWire(_ packet: RawSpan) -> Int {
-        guard isTruncated else { return length }
-        return family == .ipv4 ? Int(packet.uint16(at: 2)) : 40 &+ Int(packet.uint16(at: 4))
-    }
-}

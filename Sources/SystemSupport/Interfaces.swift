@@ -50,4 +50,34 @@ public enum Interfaces {
         let index = unsafe if_nametoindex(name)
         return index == 0 ? nil : index
     }
+
+    /// The IPv4 and IPv6 addresses of the interface `name`, each the 4 or 16 bytes that it has on the wire; none where
+    /// there is no such interface (rtnetlink(7), RTM_GETADDR).
+    public static func addresses(of name: String) -> [[UInt8]] {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard unsafe getifaddrs(&list) == 0 else { return [] }
+        defer { unsafe freeifaddrs(list) }
+        var addresses: [[UInt8]] = []
+        var next = unsafe list
+        while let entry = unsafe next {
+            unsafe next = entry.pointee.ifa_next
+            // An IPv4 address may have a label, which is the interface's name, a colon and more.
+            let label = unsafe String(cString: entry.pointee.ifa_name).prefix { $0 != ":" }
+            guard label == name, let address = unsafe entry.pointee.ifa_addr else { continue }
+            let bytes = UnsafeRawPointer(address)
+            switch CInt(unsafe address.pointee.sa_family) {
+            case AF_INET: unsafe addresses.append(bytes.bytes(at: MemoryLayout<sockaddr_in>.offset(of: \.sin_addr)!, 4))
+            case AF_INET6:
+                unsafe addresses.append(bytes.bytes(at: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr)!, 16))
+            default: continue
+            }
+        }
+        return addresses
+    }
+}
+
+extension UnsafeRawPointer {
+    fileprivate func bytes(at offset: Int, _ count: Int) -> [UInt8] {
+        unsafe Array(UnsafeRawBufferPointer(start: self + offset, count: count))
+    }
 }

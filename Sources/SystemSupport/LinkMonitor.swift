@@ -1,7 +1,8 @@
 internal import CLinuxShim
 internal import Glibc
 
-/// Tells that an interface came, went or changed its name or state (rtnetlink(7), RTMGRP_LINK).
+/// Tells that an interface came, went or changed its name, its state or its addresses (rtnetlink(7), RTMGRP_LINK,
+/// RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR).
 public struct LinkMonitor: ~Copyable, Sendable {
     /// For a poll: readable when something changed.
     public let descriptor: Descriptor
@@ -12,7 +13,7 @@ public struct LinkMonitor: ~Copyable, Sendable {
         let descriptor = try Descriptor(opening: { socket(AF_NETLINK, kind, NETLINK_ROUTE) })
         var address = sockaddr_nl()
         address.nl_family = sa_family_t(AF_NETLINK)
-        address.nl_groups = UInt32(RTMGRP_LINK)
+        address.nl_groups = UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)
         let raw = descriptor.raw
         try unsafe withUnsafeBytes(of: &address) { address throws(Errno) in
             let own = unsafe address.assumingMemoryBound(to: sockaddr.self).baseAddress

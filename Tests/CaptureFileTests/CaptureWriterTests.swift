@@ -11,14 +11,15 @@ struct CaptureWriterTests {
         var interface: String?
         var direction: CaptureDirection?
         var originalLength: Int?
+        var comment: String?
     }
 
     static let sent = [
         Sent(packet: ipv4Packet, time: 1_700_000_000_123_456_789, interface: "eth0", direction: .in),
         Sent(
             packet: ipv6Packet, time: 1_700_000_000_123_456_790, interface: "eth1", direction: .out,
-            originalLength: 1500),
-        Sent(packet: ipv4Packet, time: 0, interface: nil, direction: nil),
+            originalLength: 1500, comment: "block, rule: “all”"),
+        Sent(packet: ipv4Packet, time: 0, interface: nil, direction: nil, comment: ""),
         Sent(packet: ipv4Packet, time: 2_147_483_647_999_999_999, interface: "eth0", direction: .out),
     ]
 
@@ -27,7 +28,7 @@ struct CaptureWriterTests {
         for packet in sent {
             writer.append(
                 packet.packet, time: packet.time, interface: packet.interface, direction: packet.direction,
-                originalLength: packet.originalLength)
+                originalLength: packet.originalLength, comment: packet.comment)
         }
         return writer.bytes
     }
@@ -45,6 +46,9 @@ struct CaptureWriterTests {
             #expect(packet.originalLength == linkLength + (sent.originalLength ?? sent.packet.count))
             #expect(packet.interfaceName == (format == .pcapng ? sent.interface : nil))
             #expect(packet.direction == (format == .pcapng ? sent.direction : nil))
+            #expect(
+                packet.comment.map { Array(bytes[$0]) }
+                    == (format == .pcapng ? sent.comment.map { Array($0.utf8) } : nil))
         }
     }
 
@@ -65,6 +69,43 @@ struct CaptureWriterTests {
             #expect(packet?.packet?.count == 262_144 - linkLength)
             #expect(packet?.originalLength == 300_001 + linkLength)
         }
+    }
+
+    @Test func `cuts packets to the snap length`() {
+        for format in [CaptureWriter.Format.pcap, .pcapng] {
+            var writer = CaptureWriter(format, snapLength: 20)
+            writer.append(ipv4Packet, time: 0)
+            let packet = read(writer.bytes).packets.first
+            #expect(packet?.packet.map { Array(writer.bytes[$0]) } == Array(ipv4Packet.prefix(20)))
+            #expect(packet?.originalLength == ipv4Packet.count + (format == .pcap ? 0 : 14))
+        }
+    }
+
+    @Test func `cuts comments between two characters`() throws {
+        for (comment, length) in [
+            (String(repeating: "a", count: 65_535), 65_535), (String(repeating: "a", count: 65_536), 65_535),
+            (String(repeating: "ü", count: 40_000), 65_534), ("a" + String(repeating: "ü", count: 40_000), 65_535),
+            (String(repeating: "€", count: 40_000), 65_535), (String(repeating: "😀", count: 20_000), 65_532),
+        ] {
+            var writer = CaptureWriter(.pcapng)
+            writer.append(ipv4Packet, time: 0, comment: comment)
+            let range = try #require(read(writer.bytes).packets.first?.comment)
+            #expect(range.count == length)
+            #expect(String(validating: writer.bytes[range], as: UTF8.self).map { comment.hasPrefix($0) } == true)
+        }
+    }
+
+    @Test func `a file taken in pieces is the same file`() {
+        var whole = CaptureWriter(.pcapng)
+        var pieces = CaptureWriter(.pcapng)
+        var bytes = pieces.takeBytes()
+        for packet in Self.sent {
+            whole.append(packet.packet, time: packet.time, interface: packet.interface)
+            pieces.append(packet.packet, time: packet.time, interface: packet.interface)
+            bytes += pieces.takeBytes()
+        }
+        #expect(pieces.bytes.isEmpty)
+        #expect(bytes == whole.bytes)
     }
 
     @Test(

@@ -1,0 +1,141 @@
+public import Packet
+import Synchronization
+
+/// What the control thread does with a table, on an administrator's behalf.
+extension AddressTable {
+    /// Puts an entry in, until the clock shows `expires`.
+    ///
+    /// - Throws: `exists`, where just this address or network is in the table; `full`, `maskNotAllowed`, `immutable`.
+    public func insert(_ prefix: Prefix, expires: Int64 = TableEntry.never, now: Int64) throws(TableError) {
+        guard type != .const else { throw .immutable }
+        let key = try Self.key(prefix, type)
+        let error = change { $0.contents.insert(key, expires: expires, now: now, extending: false) }
+        if let error { throw error }
+    }
+
+    /// Takes just this address or network out; networks within it stay.
+    ///
+    /// - Throws: `notFound`, `maskNotAllowed`, `immutable`.
+    public func remove(_ prefix: Prefix, now: Int64) throws(TableError) {
+        guard type != .const else { throw .immutable }
+        let key = try Self.key(prefix, type)
+        guard change({ $0.contents.remove(key, now: now) }) else { throw .notFound }
+    }
+
+    /// The live entries: IPv4 before IPv6, by address, the wider network first.
+    ///
+    /// Others may change the table meanwhile: what is in it all the time is listed, once.
+    public func list(now: Int64) -> [TableEntry] {
+        var list: [TableEntry] = []
+        var listed: TableContents?
+        var place: UInt32? = 1
+        // In steps, so that a worker seldom finds the lock taken.
+        while let next = place {
+            place = change { state in
+                if listed == nil { listed = state.contents }
+                return listed!.list(from: next, limit: 4096, now: now, into: &list)
+            }
+        }
+        return list.sorted {
+            $0.prefix.address == $1.prefix.address
+                ? $0.prefix.length < $1.prefix.length : $0.prefix.address < $1.prefix.address
+        }
+    }
+
+    /// Takes every entry out.
+    ///
+    /// - Throws: `immutable`, `noMemory`.
+    public func flush() throws(TableError) {
+        guard type != .const else { throw .immutable }
+        try replace(with: [], now: 0)
+    }
+
+    /// Puts other entries in the place of all there are; a reader sees the old ones or the new ones.
+    ///
+    /// - Throws: what the entries are refused for, or `noMemory`; then nothing is changed.
+    public func replace(with entries: [TableEntry], now: Int64) throws(TableError) {
+        let new = try contents(of: entries, now: now)
+        change { state in
+            unsafe current.pointee.replace(with: new.index)
+            state.replaced.append((state.contents, readers.advance()))
+            state.contents = new
+        }
+        freeReplaced()
+    }
+
+    /// Takes expired entries out, looking at the next `steps` places of the table, and frees what nobody reads any more.
+    ///
+    /// To be called from time to time.
+    ///
+    /// - Returns: how many entries were taken out.
+    @discardableResult
+    public func collect(now: Int64, steps: Int = 1024) -> Int {
+        freeReplaced()
+        return change { $0.contents.collect(now: now, steps: steps) }
+    }
+
+    /// Frees replaced contents that no reader is in any more; their memory goes back to the system outside the lock.
+    private func freeReplaced() {
+        let freed = change { state -> [TableContents] in
+            let freed = state.replaced.prefix { readers.havePassed($0.epoch) }
+            state.replaced.removeFirst(freed.count)
+            return freed.map(\.contents)
+        }
+        _ = consume freed
+    }
+
+    /// Does something while no other thread can change the table.
+    package func whileLocked(_ body: () -> Void) {
+        change { _ in body() }
+    }
+
+    private func change<Result>(_ body: (inout State) -> Result) -> Result {
+        defer { addPending() }
+        return state.withLock { state in body(&state) }
+    }
+}
+
+/// What a worker does with a table, on a script's behalf, between two packets of the same batch.
+extension AddressTable {
+    /// Puts an entry in, or has it stay until `expires` if it is there for a shorter time.
+    ///
+    /// It never waits and never allocates. Where another thread holds the lock, the addition is left in a ring for that
+    /// thread, which makes it as soon as its own change is made: the next packet, on any worker, meets the entry unless
+    /// it comes within these microseconds. A full table refuses, and so does a full ring; `refused` counts both.
+    ///
+    /// - Returns: nil, or `full`, `busy`, `maskNotAllowed`, `immutable`. An addition that is left in the ring may still
+    ///   meet a full table; that is then only counted.
+    public func add(_ prefix: Prefix, expires: Int64, now: Int64) -> TableError? {
+        guard type != .const else { return .immutable }
+        let addition = Addition(key: TableKey(prefix), expires: expires, now: now)
+        guard type == .lpm || addition.key.isSingleAddress else { return .maskNotAllowed }
+        if let outcome = state.withLockIfAvailable({ state in make(addition, &state) }) {
+            addPending()
+            return outcome
+        }
+        guard pending.put(addition) else {
+            refusals.wrappingAdd(1, ordering: .relaxed)
+            return .busy
+        }
+        addPending()
+        return nil
+    }
+
+    private func make(_ addition: Addition, _ state: inout State) -> TableError? {
+        let error = state.contents.insert(
+            addition.key, expires: addition.expires, now: addition.now, extending: true)
+        if error != nil { refusals.wrappingAdd(1, ordering: .relaxed) }
+        return error
+    }
+
+    /// Makes the additions that came while the lock was held, unless somebody else holds it now, who will.
+    private func addPending() {
+        repeat {
+            // Either the holder sees the addition after its change, or whoever put it in gets the lock.
+            atomicMemoryFence(ordering: .sequentiallyConsistent)
+            if pending.isEmpty { return }
+        } while state.withLockIfAvailable({ state -> Void in
+            while let addition = pending.take() { _ = make(addition, &state) }
+        }) != nil
+    }
+}

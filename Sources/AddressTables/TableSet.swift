@@ -1,0 +1,128 @@
+import Synchronization
+
+/// A table as the configuration declares it.
+public struct TableDeclaration: Sendable {
+    /// The name, without angle brackets.
+    public var name: String
+    /// What the table holds and how it is searched.
+    public var type: TableType
+    /// What the table's file says; nil for a table without a file, whose contents come from npfctl and from scripts.
+    public var entries: [TableEntry]?
+
+    /// Declares a table.
+    public init(name: String, type: TableType, entries: [TableEntry]? = nil) {
+        self.name = name
+        self.type = type
+        self.entries = entries
+    }
+}
+
+/// A table that could not be made.
+public struct TableSetError: Error, Sendable, CustomStringConvertible {
+    /// The table's name.
+    public let table: String
+    /// What is wrong with it.
+    public let error: TableError
+
+    /// The table and what is wrong.
+    public var description: String { "table '\(table)': \(error)" }
+}
+
+/// The tables of a configuration, each at the index by which rules name it.
+@safe
+public final class TableSet: Sendable {
+    private let tables: [AddressTable]
+    private let indices: [String: Int]
+    /// The names, by index.
+    public let names: [String]
+    /// Where each table's contents are, for views.
+    nonisolated(unsafe) let pointers: UnsafeMutablePointer<UnsafeMutablePointer<TablePointer>>
+
+    /// The tables of a new configuration.
+    ///
+    /// A table without a file goes on with what it holds in `old` if it has the same name and type there: it is the
+    /// same table for both, so nothing that is added meanwhile is lost. Only where the capacity is another one does
+    /// it become a new table with the same entries.
+    ///
+    /// - Parameters:
+    ///   - declarations: the tables, names different from each other.
+    ///   - capacity: the most entries of each table.
+    ///   - old: the tables of the configuration that is in use; they are not changed.
+    /// - Throws: the first table that its entries do not fit into.
+    public init(
+        _ declarations: [TableDeclaration], capacity: Int = AddressTable.defaultCapacity, keeping old: TableSet? = nil,
+        now: Int64, readers: ReaderEpochs
+    ) throws(TableSetError) {
+        var tables: [AddressTable] = []
+        for declaration in declarations {
+            var entries = declaration.entries
+            if entries == nil, let kept = old?[declaration.name], kept.type == declaration.type {
+                if kept.capacity == capacity {
+                    tables.append(kept)
+                    continue
+                }
+                entries = kept.list(now: now)
+            }
+            do throws(TableError) {
+                tables.append(
+                    try AddressTable(
+                        type: declaration.type, capacity: capacity, entries: entries ?? [], now: now, readers: readers))
+            } catch {
+                throw TableSetError(table: declaration.name, error: error)
+            }
+        }
+        self.tables = tables
+        names = declarations.map(\.name)
+        indices = Dictionary(zip(names, tables.indices), uniquingKeysWith: { first, _ in first })
+        unsafe pointers = .allocate(capacity: tables.count)
+        for (index, table) in tables.enumerated() { unsafe (pointers + index).initialize(to: table.current) }
+    }
+
+    deinit {
+        unsafe pointers.deallocate()
+    }
+
+    /// How many tables there are.
+    public var count: Int { tables.count }
+
+    /// The index of the table of a name.
+    public func index(of name: String) -> Int? { indices[name] }
+
+    /// The table at an index below `count`.
+    public subscript(index: Int) -> AddressTable { tables[index] }
+
+    /// The table of a name.
+    public subscript(name: String) -> AddressTable? { indices[name].map { tables[$0] } }
+}
+
+/// The tables as a worker's rules ask for them: plain memory that a function of C's convention is called with.
+///
+/// It is good as long as the set that it was made of. Its owner is inside its reader when rules ask.
+@safe
+public struct TableView: BitwiseCopyable {
+    private let tables: UnsafeMutablePointer<UnsafeMutablePointer<TablePointer>>
+    private let count: Int
+    /// The time that entries must outlast, in nanoseconds on the packets' monotonic clock: the packet's.
+    public var now: Int64
+
+    /// The tables of a set at a time.
+    public init(_ set: borrowing TableSet, now: Int64 = 0) {
+        unsafe tables = set.pointers
+        count = set.count
+        self.now = now
+    }
+
+    /// Tells whether an address is in the table at an index; it is in none where there is no such table.
+    ///
+    /// The parameters: a pointer to a `TableView`; the index; the halves of the address, an IPv4 address being the lower
+    /// one; whether it is an IPv6 address.
+    public static var contains: @convention(c) (UnsafeRawPointer?, Int32, UInt64, UInt64, Bool) -> Bool {
+        { view, table, high, low, isIPv6 in
+            guard let view = unsafe view?.assumingMemoryBound(to: TableView.self) else { return false }
+            guard table >= 0, unsafe Int(table) < view.pointee.count else { return false }
+            let key = TableKey(high: high, low: low, isIPv6: isIPv6)
+            return unsafe !view.pointee.tables[Int(table)].pointee.index.pointee
+                .match(key, now: view.pointee.now, any: true).isNone
+        }
+    }
+}

@@ -1,0 +1,73 @@
+internal import CPcap
+internal import Synchronization
+
+/// One instruction of classic BPF, as McCanne and Jacobson have it ("The BSD Packet Filter", USENIX 1993) and
+/// `struct bpf_insn` of <pcap/bpf.h> holds it.
+public struct PcapInstruction: BitwiseCopyable, Hashable, Sendable {
+    /// The operation, with its addressing mode.
+    public var code: UInt16
+    /// Instructions to skip where a comparison holds.
+    public var jt: UInt8
+    /// Instructions to skip where it does not.
+    public var jf: UInt8
+    /// The operand.
+    public var k: UInt32
+
+    /// Makes an instruction of its fields.
+    public init(code: UInt16, jt: UInt8, jf: UInt8, k: UInt32) {
+        self.code = code
+        self.jt = jt
+        self.jf = jf
+        self.k = k
+    }
+}
+
+/// Why an expression cannot be compiled: libpcap's own words, or one sentence.
+public struct PcapExpressionError: Error, Equatable, CustomStringConvertible, Sendable {
+    /// The words.
+    public let description: String
+}
+
+/// The language of pcap-filter(7): what `pcap-filter "…"` has between its quotes.
+public enum PcapExpression {
+    /// Bytes of a packet that a program says it wants of one that matches; of others it says 0.
+    public static let snapLength = 65_535
+
+    // Before 1.8 the parser of libpcap kept its state in global variables.
+    private static let compiler = Mutex<Void>(())
+
+    /// Compiles an expression to a program for packets that begin with their IPv4 or IPv6 header (DLT_RAW).
+    ///
+    /// Not for the packet path: libpcap asks the system for the names of hosts that stand in the expression, which may take as
+    /// long as name servers take to answer.
+    /// - Returns: the program, optimized; it ends at a `ret`, and jumps only forwards and within itself.
+    /// - Throws: `PcapExpressionError`.
+    public static func compile(_ expression: String) throws(PcapExpressionError) -> [PcapInstruction] {
+        // Of no expression libpcap makes a program that matches all, and it would read one up to a NUL only.
+        guard expression.contains(where: { !$0.isWhitespace }) else {
+            throw PcapExpressionError(description: "the expression is empty; write one such as `tcp port 22`")
+        }
+        guard !expression.utf8.contains(0) else {
+            throw PcapExpressionError(description: "the expression contains a NUL character")
+        }
+        return try compiler.withLock { _ throws(PcapExpressionError) in try compileAlone(expression) }
+    }
+
+    private static func compileAlone(_ expression: String) throws(PcapExpressionError) -> [PcapInstruction] {
+        guard let library = unsafe PcapLibrary.shared else {
+            throw PcapExpressionError(description: "`pcap-filter` needs libpcap: install the package libpcap0.8")
+        }
+        guard let handle = unsafe library.openDead(DLT_RAW, CInt(snapLength)) else {
+            throw PcapExpressionError(description: "no memory is left to compile it")
+        }
+        defer { unsafe library.close(handle) }
+        var program = unsafe bpf_program()
+        guard unsafe library.compile(handle, &program, expression, 1, PCAP_NETMASK_UNKNOWN) == 0 else {
+            throw PcapExpressionError(description: unsafe String(cString: library.message(handle)))
+        }
+        defer { unsafe library.freeCode(&program) }
+        return unsafe UnsafeBufferPointer(start: program.bf_insns, count: Int(program.bf_len)).map {
+            PcapInstruction(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k)
+        }
+    }
+}
