@@ -19,7 +19,7 @@ SOURCES := Package.swift Sources Tests Fuzz Benchmarks
 
 BUILD_PACKAGES := binutils liblua5.4-dev libmnl-dev libnetfilter-queue-dev libpcap-dev pkg-config
 RUN_PACKAGES := nftables iptables libpcap0.8
-TEST_PACKAGES := lua5.4 iproute2 openssh-server openssh-client iperf3 tcpdump socat procps iputils-ping mandoc
+TEST_PACKAGES := fail2ban lua5.4 iproute2 openssh-server openssh-client iperf3 tcpdump socat procps iputils-ping mandoc
 BOX_PACKAGES := debootstrap qemu-system-x86 e2fsprogs
 
 .PHONY: help demo test test-vm build lint format bench fuzz install uninstall setup setup-test setup-box clean
@@ -92,7 +92,7 @@ install: $(BIN)/npfluad $(BIN)/npfctl
 	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR)/lua-language-server
 	install -s -m 755 $(BIN)/npfluad $(BIN)/npfctl $(DESTDIR)$(SBINDIR)
 	ln -sf npfctl $(DESTDIR)$(SBINDIR)/luactl
-	@for f in npf.conf npf/filter.lua; do \
+	@for f in npf.conf npf.test npf/filter.lua; do \
 	  to=$(DESTDIR)$(SYSCONFDIR)/$$f; \
 	  if [ -e $$to ] && ! cmp -s etc/$$f $$to; then echo "kept: $$to (new one: $$to.new)"; to=$$to.new; fi; \
 	  install -m 644 etc/$$f $$to; \
@@ -113,7 +113,7 @@ uninstall:
 	  $(DESTDIR)$(MANDIR)/man5/npf.conf.5 $(DESTDIR)$(MANDIR)/man8/npfluad.8 $(DESTDIR)$(MANDIR)/man8/npfctl.8 \
 	  $(DESTDIR)$(MANDIR)/man8/luactl.8
 	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR)
-	@for f in npf.conf npf/filter.lua; do \
+	@for f in npf.conf npf.test npf/filter.lua; do \
 	  to=$(DESTDIR)$(SYSCONFDIR)/$$f; \
 	  rm -f $$to.new; if cmp -s etc/$$f $$to; then rm -f $$to; elif [ -e $$to ]; then echo "kept: $$to"; fi; \
 	done

@@ -148,7 +148,7 @@ let package = Package(
                 "AddressTables", "CAllocationCounter", "CLua", "CLuaShim", "ConfigLanguage", "ControlProtocol",
                 "LuaRuntime", "Luadata", "Packet", "Procedures", "Ruleset", "ScriptModules", "SystemSupport",
                 "TestSupport",
-            ]),
+            ], vectors: true),
         .testTarget(
             name: "EndToEnd", dependencies: ["ControlProtocol", "SystemSupport"], path: "Tests/EndToEnd",
             exclude: ["README.md"],

@@ -15,6 +15,15 @@ public func fuzzPacket(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     precondition(headers.transportOffset <= headers.payloadOffset && headers.payloadOffset <= headers.length)
     precondition(headers.length <= count)
 
+    let segment = unsafe TCPSegment(of: packet.bytes, headers: headers)
+    precondition(segment.windowScale ?? 0 <= 14)
+    _ = unsafe headers.echoIdentifier(packet.bytes)
+    if let quoted = unsafe headers.quotedHeaders(packet.bytes) {
+        precondition(quoted.transportOffset > headers.payloadOffset && quoted.payloadOffset <= headers.length)
+        _ = unsafe quoted.quotedSequenceNumber(packet.bytes)
+        _ = unsafe quoted.echoIdentifier(packet.bytes)
+    }
+
     // The smallest buffers are the ones to write beyond.
     for room in [Refusal.maximumLength, 60, 40, 0] {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: room, alignment: 1)

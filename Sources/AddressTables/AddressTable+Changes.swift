@@ -90,7 +90,7 @@ extension AddressTable {
     }
 
     private func change<Result>(_ body: (inout State) -> Result) -> Result {
-        defer { addPending() }
+        defer { makePending() }
         return state.withLock { state in body(&state) }
     }
 }
@@ -107,35 +107,72 @@ extension AddressTable {
     ///   meet a full table; that is then only counted.
     public func add(_ prefix: Prefix, expires: Int64, now: Int64) -> TableError? {
         guard type != .const else { return .immutable }
-        let addition = Addition(key: TableKey(prefix), expires: expires, now: now)
+        let addition = PendingChange(adding: TableKey(prefix), expires: expires, now: now)
         guard type == .lpm || addition.key.isSingleAddress else { return .maskNotAllowed }
-        if let outcome = state.withLockIfAvailable({ state in make(addition, &state) }) {
-            addPending()
+        if let outcome = state.withLockIfAvailable({ state in makeInOrder(addition, &state) }) {
+            makePending()
             return outcome
         }
-        guard pending.put(addition) else {
+        return leave(addition)
+    }
+
+    /// Takes just this address or network out; networks within it stay.
+    ///
+    /// It waits no more than `add` does. The caller is inside its reader: where the removal is left in the ring, what the table holds at the moment
+    /// tells whether the entry was there.
+    ///
+    /// - Returns: nil if it was there, or `notFound`, `busy`, `maskNotAllowed`, `immutable`.
+    public func discard(_ prefix: Prefix, now: Int64) -> TableError? {
+        guard type != .const else { return .immutable }
+        let removal = PendingChange(removing: TableKey(prefix), now: now)
+        guard type == .lpm || removal.key.isSingleAddress else { return .maskNotAllowed }
+        if let outcome = state.withLockIfAvailable({ state in makeInOrder(removal, &state) }) {
+            makePending()
+            return outcome
+        }
+        let wasThere = holds(removal.key, now: now)
+        return leave(removal) ?? (wasThere ? nil : .notFound)
+    }
+
+    /// Leaves a change to whoever holds the lock.
+    private func leave(_ change: PendingChange) -> TableError? {
+        guard pending.put(change) else {
             refusals.wrappingAdd(1, ordering: .relaxed)
             return .busy
         }
-        addPending()
+        makePending()
         return nil
     }
 
-    private func make(_ addition: Addition, _ state: inout State) -> TableError? {
-        let error = state.contents.insert(
-            addition.key, expires: addition.expires, now: addition.now, extending: true)
+    /// Whether just this network has a live entry; networks around it do not count.
+    private func holds(_ key: TableKey, now: Int64) -> Bool {
+        let index = unsafe current.pointee.index
+        let reference = unsafe index.pointee.match(key, now: now, any: false)
+        guard !reference.isNone else { return false }
+        return unsafe TableKey(index.pointee.entries[reference.place].prefix) == key
+    }
+
+    /// Makes a change after those that wait: one of them may be an earlier one of the same worker.
+    private func makeInOrder(_ change: PendingChange, _ state: inout State) -> TableError? {
+        while let earlier = pending.take() { _ = make(earlier, &state) }
+        return make(change, &state)
+    }
+
+    private func make(_ change: PendingChange, _ state: inout State) -> TableError? {
+        if change.isRemoval { return state.contents.remove(change.key, now: change.now) ? nil : .notFound }
+        let error = state.contents.insert(change.key, expires: change.expires, now: change.now, extending: true)
         if error != nil { refusals.wrappingAdd(1, ordering: .relaxed) }
         return error
     }
 
-    /// Makes the additions that came while the lock was held, unless somebody else holds it now, who will.
-    private func addPending() {
+    /// Makes the changes that came while the lock was held, unless somebody else holds it now, who will.
+    private func makePending() {
         repeat {
-            // Either the holder sees the addition after its change, or whoever put it in gets the lock.
+            // Either the holder sees the change after its own, or whoever put it in gets the lock.
             atomicMemoryFence(ordering: .sequentiallyConsistent)
             if pending.isEmpty { return }
         } while state.withLockIfAvailable({ state -> Void in
-            while let addition = pending.take() { _ = make(addition, &state) }
+            while let change = pending.take() { _ = make(change, &state) }
         }) != nil
     }
 }

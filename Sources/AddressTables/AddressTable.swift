@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// **Reading** (`contains`, `lookup`) takes no lock, allocates nothing and writes nothing; the reading thread is
 /// inside its `ReaderEpochs.Reader`. **Changing** takes the table's lock for the time of one change, or one step of a
-/// long one. The control thread waits for it; a worker does not (`add`).
+/// long one. The control thread waits for it; a worker does not (`add`, `discard`).
 ///
 /// Times are nanoseconds on the packets' monotonic clock. An expired entry does not match, and is out of the table for
 /// every purpose but `count` until it is collected.
@@ -26,7 +26,7 @@ public final class AddressTable: Sendable {
     }
 
     let state: Mutex<State>
-    let pending: PendingAdditions
+    let pending: PendingChanges
     let refusals = Atomic<UInt64>(0)
     /// Where readers learn what the contents are: an address that is good as long as the table.
     nonisolated(unsafe) let current: UnsafeMutablePointer<TablePointer>
@@ -57,7 +57,7 @@ public final class AddressTable: Sendable {
         self.seed = seed
         let contents = try Self.contents(
             type: type, capacity: capacity, entries: entries, now: now, readers: readers, seed: seed)
-        pending = try PendingAdditions()
+        pending = try PendingChanges()
         unsafe current = .allocate(capacity: 1)
         unsafe current.initialize(to: TablePointer(contents.index))
         state = Mutex(State(contents: contents))
@@ -111,7 +111,7 @@ public final class AddressTable: Sendable {
     /// The entries of the table, expired ones that were not collected yet among them.
     public var count: Int { state.withLock { $0.contents.count } }
 
-    /// How many of `add`'s entries were refused because the table was full or busy.
+    /// How many of the changes by `add` and `discard` were refused because the table was full or busy.
     public var refused: UInt64 { refusals.load(ordering: .relaxed) }
 }
 

@@ -20,7 +20,7 @@ public enum TableError: Error, Sendable, Equatable {
     case immutable
     /// A network was given for a table of single addresses.
     case maskNotAllowed
-    /// So many additions wait for the table that there is no room for another.
+    /// So many changes wait for the table that there is no room for another.
     case busy
     /// The system has no memory for a table of this capacity.
     case noMemory
@@ -35,7 +35,7 @@ extension TableError: CustomStringConvertible {
         case .full: "the table is full"
         case .immutable: "a table of the type \"const\" cannot be changed: replace it whole"
         case .maskNotAllowed: "mask used with the table type other than \"lpm\""
-        case .busy: "too many additions wait for the table"
+        case .busy: "too many changes wait for the table"
         case .noMemory: "no memory for a table of this capacity"
         }
     }

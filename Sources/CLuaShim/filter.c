@@ -104,6 +104,7 @@ ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int cou
 
 	switch (status) {
 	case LS_OK:
+		s->affirmed = lua_isboolean(L, -1) && lua_toboolean(L, -1);
 		answer = read_answer(s, function);
 		lua_pop(L, 1);
 		return answer;
@@ -116,4 +117,9 @@ ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int cou
 	default:
 		return LS_FAILED_ERROR;
 	}
+}
+
+bool ls_affirmed(const ls_state *s)
+{
+	return s->affirmed;
 }

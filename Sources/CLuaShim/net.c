@@ -42,11 +42,8 @@ static const char *push_excerpt(lua_State *L, const char *text, size_t length)
 	return lua_pushlstring(L, text, length < LONGEST_NETWORK ? length : LONGEST_NETWORK);
 }
 
-/*
- * An address: a number for IPv4, 16 bytes for IPv6. Text is none: 16 bytes that a packet's sender has chosen can spell
- * an address.
- */
-static ls_address check_address(lua_State *L, int index)
+/* Text is no address: 16 bytes that a packet's sender has chosen can spell one. */
+ls_address ls_check_address(lua_State *L, int index)
 {
 	ls_address address = { 0, 0, false };
 	lua_Integer number;
@@ -102,7 +99,7 @@ static int parse(lua_State *L)
 /* net.format(address): its text. */
 static int format(lua_State *L)
 {
-	ls_address address = check_address(L, 1);
+	ls_address address = ls_check_address(L, 1);
 	char text[LS_ADDRESS_TEXT];
 
 	ls_charge(L, CALL_STEPS);
@@ -288,7 +285,7 @@ static int match(lua_State *L)
 	uint32_t number;
 
 	luaL_argexpected(L, set != NULL, 1, "net.set");
-	address = check_address(L, 2);
+	address = ls_check_address(L, 2);
 	ls_charge(L, CALL_STEPS);
 	number = operations_of(L)->find(set + 1, &address);
 	if (number == 0) {

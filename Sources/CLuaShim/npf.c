@@ -1,4 +1,4 @@
-/* The module `npf`: the time, and the log. */
+/* The module `npf`: the time, and the log; its tables are in npf_table.c. */
 #include "state.h"
 #include "ls_npf.h"
 
@@ -73,6 +73,7 @@ void ls_open_npf(ls_state *s)
 
 	ls_push_modules(L);
 	luaL_newlib(L, functions);
+	ls_add_tables(L);
 	lua_setfield(L, -2, "npf");
 	lua_pop(L, 1);
 }

@@ -3,6 +3,7 @@
 #define STATE_H
 
 #include "ls_data.h"
+#include "ls_net.h"
 #include "ls_npf.h"
 
 #define LS_MESSAGE_SIZE 4096
@@ -40,11 +41,13 @@ struct ls_state {
 	int metatable;		/* of data objects, in the registry */
 	uint64_t epoch;		/* a view is of this call, or empty */
 	bool written;		/* in this call, to a view */
+	bool affirmed;		/* the last answer was true, not nothing */
 
 	/* The module `npf`: see npf.c. */
 	int64_t now;		/* the time of the packet that is decided, since 1970 */
 	ls_log log;
 	void *log_context;
+	ls_tables tables;	/* without a function there is no configuration; see npf_table.c */
 
 	struct ls_programs *programs;	/* of patterns: see patterns.c */
 
@@ -99,5 +102,13 @@ size_t ls_join(lua_State *L, int first, char *text, size_t room);
 int ls_require(lua_State *L);
 /* Pushes the table of modules that `require` has found. */
 void ls_push_modules(lua_State *L);
+
+/* net.c */
+/* The address at an index, or an error: a number for IPv4, 16 bytes for IPv6. */
+ls_address ls_check_address(lua_State *L, int index);
+
+/* npf_table.c */
+/* Adds `table` to the module on top of the stack. */
+void ls_add_tables(lua_State *L);
 
 #endif

@@ -7,9 +7,13 @@ extension Configuration {
         var writer = Writer()
         for setting in settings { writer.line(setting.text) }
         if !settings.isEmpty { writer.line("") }
+        for algorithm in algorithms { writer.line("alg \"\(algorithm.kind.rawValue)\"") }
+        if !algorithms.isEmpty { writer.line("") }
+        for table in tables { writer.line(table.text) }
+        if !tables.isEmpty { writer.line("") }
         for procedure in procedures {
             writer.line("procedure \"\(procedure.name)\" {")
-            writer.line("\t\(procedure.call.text)")
+            for call in procedure.calls { writer.line("\t\(call.text)") }
             writer.line("}")
             writer.line("")
         }
@@ -37,6 +41,7 @@ extension Configuration {
                 switch item {
                 case .rule(let rule): entryLine("\(indent)\t\(rule.text)", annotation: annotation)
                 case .group(let group): write(group, depth: depth + 1, annotation: annotation)
+                case .ruleset(let ruleset): entryLine("\(indent)\t\(ruleset.text)", annotation: annotation)
                 }
             }
             line("\(indent)}")
@@ -52,8 +57,58 @@ extension Configuration {
 
 extension Configuration.Setting {
     /// `set PARAMETER VALUE`.
+    public var text: String { "set \(parameter.rawValue) \(parameter.text(value))" }
+}
+
+extension Configuration.Table {
+    /// `table <NAME> type TYPE …`.
     public var text: String {
-        "set \(parameter.rawValue) \(parameter.words?[value] ?? String(value))"
+        let text = "table <\(name)> type \(type.rawValue)"
+        return file.map { "\(text) file \"\($0)\"" } ?? text
+    }
+}
+
+extension Configuration.Call {
+    /// The call on one line, such as `log: npflog0`.
+    public var text: String {
+        switch self {
+        case .lua(let call): call.text
+        case .log(let call): "log: file \"\(call.file)\""
+        case .normalize(let call): call.text
+        case .randomBlock(let call): call.text
+        case .rateLimit(let call): call.text
+        }
+    }
+}
+
+extension Configuration.NormalizeCall {
+    fileprivate var text: String {
+        var options: [String] = []
+        if randomizesIdentification { options.append("\"random-id\"") }
+        if clearsDontFragment { options.append("\"no-df\"") }
+        if let minimumTTL { options.append("\"min-ttl\" \(minimumTTL)") }
+        if let maximumSegmentSize { options.append("\"max-mss\" \(maximumSegmentSize)") }
+        return "normalize: \(options.joined(separator: ", "))"
+    }
+}
+
+extension Configuration.RandomBlockCall {
+    fileprivate var text: String {
+        switch choice {
+        case .every(let number): return "rndblock: mod \(number)"
+        case .share(let hundredths):
+            let (percent, rest) = hundredths.quotientAndRemainder(dividingBy: 100)
+            return "rndblock: percentage \(percent).\(rest < 10 ? "0" : "")\(rest)"
+        }
+    }
+}
+
+extension Configuration.RateLimitCall {
+    fileprivate var text: String {
+        var text = "ratelimit: bitrate \(bitrate)"
+        if let normalBurst { text += ", \"normal-burst\" \(normalBurst)" }
+        if let extendedBurst { text += ", \"extended-burst\" \(extendedBurst)" }
+        return text
     }
 }
 
@@ -63,7 +118,7 @@ extension Configuration.LuaCall {
         var text = "lua: call \(function)"
         if let file { text += ", file \"\(file)\"" }
         if let errorPolicy { text += ", error \(errorPolicy.rawValue)" }
-        if let allowsEdits { text += ", edit \(allowsEdits ? "on" : "off")" }
+        if let edit { text += ", edit \(Parameter.luaEdit.text(edit.value))" }
         if let instructions { text += ", instructions \(instructions.value)" }
         if let memory { text += ", memory \(memory.value)" }
         if let milliseconds { text += ", time \(milliseconds.value)" }
@@ -75,25 +130,39 @@ extension Configuration.Group {
     /// The group without its members and its brace.
     public var headerText: String {
         guard let name else { return "group default" }
-        var text = "group \"\(name)\""
-        if let direction { text += " \(direction.rawValue)" }
-        if let interface { text += " on \(interfaceText(interface))" }
-        return text
+        return "group \"\(name)\"" + placeText(direction, interface)
     }
+}
+
+extension Configuration.DynamicRuleset {
+    /// `ruleset "NAME" …`.
+    public var text: String { "ruleset \"\(name)\"" + placeText(direction, interface) }
 }
 
 extension Configuration.Rule {
     /// The rule on one line, such as `pass in final proto tcp to any port 22 apply "ssh"`.
     public var text: String {
         var words = [action.text]
+        switch state {
+        case .none: break
+        case .stateful: words.append("stateful")
+        case .statefulAll: words.append("stateful-all")
+        }
         if let direction { words.append(direction.rawValue) }
         if isFinal { words.append("final") }
         if let interface { words += ["on", interfaceText(interface)] }
         if let family { words += ["family", family.rawValue] }
         if !protocols.isEmpty { words += ["proto", listText(protocols.map(\.text))] }
-        if source == .any && destination == .any { words.append("all") }
+        if let packetFilter {
+            words += ["pcap-filter", "\"\(packetFilter.expression)\""]
+        } else if source == .any && destination == .any {
+            words.append("all")
+        }
         if source != .any { words += ["from", source.text] }
         if destination != .any { words += ["to", destination.text] }
+        if let scriptFilter {
+            words += ["lua-filter", "\"\(scriptFilter.file)\"", "call", scriptFilter.function]
+        }
         if let procedure { words += ["apply", "\"\(procedure)\""] }
         return words.joined(separator: " ")
     }
@@ -144,9 +213,11 @@ extension Configuration.Endpoint {
 }
 
 extension Configuration.AddressElement {
-    fileprivate var text: String {
+    var text: String {
         switch self {
         case .prefix(let prefix): prefix.description
+        case .table(let name): "<\(name)>"
+        case .interface(let name, let family): "\(family?.rawValue ?? "ifaddrs")(\(interfaceText(name)))"
         }
     }
 }
@@ -158,6 +229,11 @@ extension Configuration.PortRange {
 /// A list of one element needs no braces.
 private func listText(_ elements: [String]) -> String {
     elements.count == 1 ? elements[0] : "{ \(elements.joined(separator: ", ")) }"
+}
+
+private func placeText(_ direction: Configuration.Direction?, _ interface: String?) -> String {
+    let text = direction.map { " \($0.rawValue)" } ?? ""
+    return interface.map { "\(text) on \(interfaceText($0))" } ?? text
 }
 
 /// An interface's name, in quotes where it is not a plain word.

@@ -1,24 +1,30 @@
 /// Cuts a configuration's bytes into tokens, one at a time.
 struct Lexer {
-    private let text: [UInt8]
-    private let file: String
+    private let file: SourceFile
+    private var text: [UInt8] { file.text }
     private var offset = 0
     private var line = 1
     /// The offset of the line's first byte.
     private var lineStart = 0
 
-    init(_ text: [UInt8], file: String) {
-        self.text = text
+    init(_ file: SourceFile) {
         self.file = file
     }
 
     /// The next token; at the end of the text `end`, again and again.
-    mutating func next() throws(Diagnostic) -> Token {
-        try skipBlanks()
-        let start = offset
-        let location = here
-        let kind = try scan()
-        return Token(kind: kind, location: location, offset: start)
+    ///
+    /// What is no token is one of the kind `invalid`, and the rest of its line is passed over.
+    mutating func next() -> Token {
+        do throws(Diagnostic) {
+            try skipBlanks()
+            let start = offset
+            let location = here
+            let kind = try scan()
+            return Token(kind: kind, location: location, offset: start)
+        } catch {
+            while let next = byte(at: offset), next != UInt8(ascii: "\n") { offset += 1 }
+            return Token(kind: .invalid(error.message), location: error.location, offset: offset)
+        }
     }
 
     /// Reads `token`, the one that `next` gave last, again as a name that may hold `-`, `.` and `@`.
@@ -27,7 +33,7 @@ struct Lexer {
         return Token(kind: .word(take(while: Self.isName)), location: token.location, offset: token.offset)
     }
 
-    private var here: SourceLocation { SourceLocation(file: file, line: line, column: offset - lineStart + 1) }
+    private var here: SourceLocation { SourceLocation(file, line: line, column: offset - lineStart + 1) }
 
     private func byte(at index: Int) -> UInt8? { index < text.count ? text[index] : nil }
 
@@ -71,6 +77,8 @@ struct Lexer {
             return try scanVariable()
         case UInt8(ascii: "\r"):
             throw Diagnostic(at: here, "a carriage return; save the file with Unix line ends")
+        case 0xef where offset == 0 && text.starts(with: [0xef, 0xbb, 0xbf]):
+            throw Diagnostic(at: here, "a byte order mark; save the file without it")
         case _ where Self.isHexDigit(first) || first == UInt8(ascii: ":"):
             if let address = scanIPv6Address() { return address }
         default:
@@ -83,12 +91,16 @@ struct Lexer {
 
     private mutating func scanString() throws(Diagnostic) -> Token.Kind {
         let location = here
+        let beginning = (offset, line, lineStart)
         offset += 1
         let start = offset
         while let next = byte(at: offset), next != UInt8(ascii: "\"") {
             if next == UInt8(ascii: "\n") { newline() } else { offset += 1 }
         }
-        guard offset < text.count else { throw Diagnostic(at: location, "a string without its closing `\"`") }
+        guard offset < text.count else {
+            (offset, line, lineStart) = beginning
+            throw Diagnostic(at: location, "a string without its closing `\"`")
+        }
         defer { offset += 1 }
         guard let string = String(validating: text[start..<offset], as: UTF8.self) else {
             throw Diagnostic(at: location, "a string that is not UTF-8")

@@ -12,43 +12,146 @@ public enum Parameter: String, Sendable, Hashable, CaseIterable {
     case luaMemory = "lua.memory"
     /// The milliseconds that a call may take.
     case luaTime = "lua.time"
-    /// Whether scripts may change packets: `on` or `off`.
+    /// Whether scripts may change packets.
     case luaEdit = "lua.edit"
+    /// The states of each worker at most.
+    case stateLimit = "state.limit"
+    /// Whether a state is of one interface.
+    case stateKeyInterface = "state.key.interface"
+    /// Whether a state tells directions apart.
+    case stateKeyDirection = "state.key.direction"
+    /// The seconds for which a state without an answer is kept.
+    case genericTimeoutNew = "state.generic.timeout.new"
+    /// The seconds for which a state with an answer is kept.
+    case genericTimeoutEstablished = "state.generic.timeout.established"
+    /// The seconds for which a finished state is kept.
+    case genericTimeoutClosed = "state.generic.timeout.closed"
+    /// The bytes by which an acknowledgment may miss the window.
+    case tcpMaxAckWindow = "state.tcp.max_ack_win"
+    /// Whether a reset's sequence number must be exact.
+    case tcpStrictOrderRST = "state.tcp.strict_order_rst"
+    /// The seconds for which a connection that is being opened is kept.
+    case tcpTimeoutNew = "state.tcp.timeout.new"
+    /// The seconds for which an idle open connection is kept.
+    case tcpTimeoutEstablished = "state.tcp.timeout.established"
+    /// The seconds for which a connection closed by one end is kept.
+    case tcpTimeoutHalfClose = "state.tcp.timeout.half_close"
+    /// The seconds for which a connection that is being closed is kept.
+    case tcpTimeoutClose = "state.tcp.timeout.close"
+    /// The seconds for which a closed connection is kept for late segments.
+    case tcpTimeoutTimeWait = "state.tcp.timeout.time_wait"
+    /// The states that are looked at in one step of collection.
+    case gcStep = "gc.step"
+    /// The milliseconds between two collections when there is much to collect.
+    case gcIntervalMin = "gc.interval_min"
+    /// The milliseconds between two collections when there is little to collect.
+    case gcIntervalMax = "gc.interval_max"
+    /// The entries of a table at most.
+    case tableLimit = "table.limit"
+    /// Whether IPv4 packets with options are dropped.
+    case ip4DropOptions = "ip4.drop_options"
+    /// Whether IPv6 packets with extension headers are dropped.
+    case ip6DropOptions = "ip6.drop_options"
+    /// Whether IPv4 fragments are put together: the kernel's part.
+    case ip4Reassembly = "ip4.reassembly"
+    /// Whether IPv6 fragments are put together: the kernel's part.
+    case ip6Reassembly = "ip6.reassembly"
+    /// Whether rules are compiled: they always are.
+    case bpfJIT = "bpf.jit"
+    /// The lowest port of address translation: the kernel's part.
+    case portmapMinPort = "portmap.min_port"
+    /// The highest port of address translation: the kernel's part.
+    case portmapMaxPort = "portmap.max_port"
+}
 
-    /// The value that holds where nothing is set.
+extension Parameter {
+    /// How a value is written.
+    public enum Form: Sendable, Hashable {
+        /// As a number, with or without a suffix.
+        case number
+        /// As `on` or `off`, 1 or 0.
+        case flag
+        /// As `open` or `closed`.
+        case policy
+    }
+
+    /// How the value is written.
+    public var form: Form {
+        switch self {
+        case .fail: .policy
+        case .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4DropOptions, .ip6DropOptions,
+            .ip4Reassembly, .ip6Reassembly, .bpfJIT:
+            .flag
+        default: .number
+        }
+    }
+
+    /// The value that holds where nothing is set; NPF's, in npf-params(7), for the parameters that NPF has.
     public var defaultValue: Int {
         switch self {
-        case .fail: 0
+        case .fail, .genericTimeoutClosed, .ip4DropOptions, .ip6DropOptions, .ip6Reassembly: 0
+        case .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4Reassembly, .bpfJIT: 1
         case .queueNumber: 2014
         case .queueLength: 1024
         case .luaInstructions: 1_000_000
         case .luaMemory: 8 << 20
         case .luaTime: 20
-        case .luaEdit: 1
+        case .stateLimit, .tableLimit: 1_048_576
+        case .genericTimeoutNew, .tcpTimeoutNew: 30
+        case .genericTimeoutEstablished: 60
+        case .tcpMaxAckWindow: 66_000
+        case .tcpTimeoutEstablished: 86_400
+        case .tcpTimeoutHalfClose: 21_600
+        case .tcpTimeoutClose: 10
+        case .tcpTimeoutTimeWait: 240
+        case .gcStep: 256
+        case .gcIntervalMin: 50
+        case .gcIntervalMax: 5_000
+        case .portmapMinPort: 1024
+        case .portmapMaxPort: 49_151
         }
     }
 
-    /// The values that it may have; 0 and 1 stand for the ``words`` of a parameter that has some.
+    /// The values that it may have.
     public var range: ClosedRange<Int> {
         switch self {
-        case .fail, .luaEdit: 0...1
+        case _ where form != .number: 0...1
         case .queueNumber: 0...65_535
         case .queueLength: 1...1_048_576
         case .luaInstructions: 1...1_000_000_000
         case .luaMemory: 65_536...4_294_967_296
         case .luaTime: 1...10_000
-        }
-    }
-
-    /// The words for the values 0 and 1; nil where the value is a number.
-    var words: [String]? {
-        switch self {
-        case .fail: ["closed", "open"]
-        case .luaEdit: ["off", "on"]
-        case .queueNumber, .queueLength, .luaInstructions, .luaMemory, .luaTime: nil
+        case .stateLimit, .tableLimit: 1...16_777_216
+        case .tcpMaxAckWindow: 0...1_073_741_824
+        case .gcStep: 1...1_048_576
+        case .gcIntervalMin, .gcIntervalMax: 10...3_600_000
+        case .portmapMinPort, .portmapMaxPort: 1...65_535
+        default: 0...31_536_000
         }
     }
 
     /// What the suffix `k` stands for; `m`, `g` and `t` are its powers.
     var kilo: UInt64 { self == .luaMemory ? 1024 : 1000 }
+
+    /// What makes the parameter say nothing here; nil for one that holds.
+    public var note: String? {
+        switch self {
+        case .ip4Reassembly, .ip6Reassembly:
+            "`\(rawValue)` says nothing here: the kernel puts fragments together before it hands packets over"
+        case .genericTimeoutClosed: "`\(rawValue)` says nothing here: UDP and ICMP do not close a connection"
+        case .bpfJIT: "`bpf.jit` says nothing here: rules are always compiled"
+        case .portmapMinPort, .portmapMaxPort:
+            "`\(rawValue)` says nothing here: addresses are translated by the kernel; give the ports to its `masquerade to`"
+        default: nil
+        }
+    }
+
+    /// `value` as the language writes it.
+    func text(_ value: Int) -> String {
+        switch form {
+        case .number: String(value)
+        case .flag: value == 1 ? "on" : "off"
+        case .policy: value == 1 ? "open" : "closed"
+        }
+    }
 }

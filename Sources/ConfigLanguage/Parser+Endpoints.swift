@@ -9,7 +9,7 @@ extension Parser {
     ) throws(Diagnostic) -> Configuration.Endpoint {
         var endpoint = Configuration.Endpoint()
         let location = token.location
-        endpoint.isNegated = try accept("!")
+        endpoint.isNegated = accept("!")
         endpoint.addresses = try parseAddresses(family: &family)
         if endpoint.isNegated && endpoint.addresses.isEmpty {
             throw Diagnostic(at: location, "nothing matches `!` with all addresses; write `any` or other addresses")
@@ -20,7 +20,7 @@ extension Parser {
                 at: token.location,
                 "`port` goes with `proto tcp`, `proto udp` or `proto { tcp, udp }`, not with protocol \(other.number)")
         }
-        try advance()
+        advance()
         endpoint.ports = try parsePorts()
         return endpoint
     }
@@ -29,63 +29,93 @@ extension Parser {
     private mutating func parseAddresses(
         family: inout Configuration.Family?
     ) throws(Diagnostic) -> [Configuration.AddressElement] {
-        if try accept(word: "any") { return [] }
-        var prefixes: [AddressPrefix] = []
+        if accept(word: "any") { return [] }
+        var addresses: [Configuration.AddressElement] = []
         var sharedFamily = family
         try parseList { parser throws(Diagnostic) in
             let start = parser.token.location
-            for prefix in try parser.parseAddressElement() {
-                guard sharedFamily == nil || sharedFamily == prefix.family else {
-                    let family = prefix.family == .inet4 ? "an IPv4" : "an IPv6"
-                    throw Diagnostic(
-                        at: start,
-                        "`\(prefix)` is \(family) address, and the rule is about the other family; write a rule for each"
-                    )
+            for element in try parser.parseAddressElement() {
+                if let family = element.family {
+                    guard sharedFamily == nil || sharedFamily == family else {
+                        throw Diagnostic(
+                            at: start,
+                            "`\(element.text)` is \(family == .inet4 ? "IPv4" : "IPv6"), and the rule is about the other "
+                                + "family; write a rule for each")
+                    }
+                    sharedFamily = family
                 }
-                sharedFamily = prefix.family
-                prefixes.append(prefix)
+                addresses.append(element)
             }
         }
         // As in NPF the network of all addresses is `any`, which is no criterion and leaves the family open.
-        if prefixes.contains(where: { $0.length == 0 }) { return [] }
+        for case .prefix(let prefix) in addresses where prefix.length == 0 { return [] }
         family = sharedFamily
-        return prefixes.map { .prefix($0) }
+        return addresses
     }
 
-    private mutating func parseAddressElement() throws(Diagnostic) -> [AddressPrefix] {
-        guard case .variable(let name) = token.kind else { return [try parsePrefix()] }
+    private mutating func parseAddressElement() throws(Diagnostic) -> [Configuration.AddressElement] {
         let location = token.location
-        let prefixes = try expand(name, at: location).map { element throws(Diagnostic) in
-            guard case .prefix(let prefix) = element.value else {
-                throw Diagnostic(at: location, "`$\(name)` holds something else than addresses")
+        switch token.kind {
+        case .table(let name):
+            try use(table: name, at: location)
+            advance()
+            return [.table(name)]
+        case .variable(let name):
+            let elements = try expand(name, at: location).map { element throws(Diagnostic) in
+                try addressElement(element, of: name, at: location)
             }
-            return prefix
+            advance()
+            return elements
+        case .word where isAtInterfaceFunction:
+            let (name, family) = try parseInterfaceFunction()
+            return [.interface(name, family: family)]
+        default:
+            return [.prefix(try parsePrefix())]
         }
-        try advance()
-        return prefixes
+    }
+
+    private func addressElement(
+        _ element: VariableElement, of name: String, at location: SourceLocation
+    ) throws(Diagnostic) -> Configuration.AddressElement {
+        switch element.value {
+        case .prefix(let prefix): return .prefix(prefix)
+        case .table(let table): return .table(table)
+        case .interface(let interface, let family): return .interface(interface, family: family)
+        // As in NPF an interface's name stands for its addresses; those of both families, so nothing is left out.
+        case .name(let interface) where Self.isInterfaceName(interface): return .interface(interface, family: nil)
+        case .name, .number, .range, .variable, .unknown:
+            throw Diagnostic(at: location, "`$\(name)` holds something else than addresses")
+        }
+    }
+
+    /// Notes that the table `name` is used.
+    mutating func use(table name: String, at location: SourceLocation) throws(Diagnostic) {
+        guard tables.contains(name) else {
+            let near = closest(to: name, among: tables.places.keys.sorted()).map { "; did you mean `<\($0)>`?" }
+            throw Diagnostic(at: location, "the table `<\(name)>` is not defined before this\(near ?? "")")
+        }
+        tables.use(name)
     }
 
     /// Parses `ADDRESS [/ LENGTH|MASK]`.
     mutating func parsePrefix() throws(Diagnostic) -> AddressPrefix {
-        let (location, written) = (token.location, token.quoted)
+        let location = token.location
         guard case .address(let text) = token.kind else {
-            try refuseInterfaceAddresses()
-            if case .table = token.kind {
-                throw Diagnostic(at: location, "\(written): tables are not in this version")
-            }
             if isAt("!") { throw Diagnostic(at: location, "`!` stands before a whole list, not inside it") }
             if isAt(word: "port") {
                 throw Diagnostic(
                     at: location, "expected an address before `port`; `any port …` takes those of every address")
             }
             if case .word = token.kind, !isAt(word: "any") {
-                throw Diagnostic(at: location, "expected an address, not \(written); names of hosts are not resolved")
+                rescanName()
+                throw Diagnostic(
+                    at: location, "expected an address, not \(token.quoted); names of hosts are not resolved")
             }
             throw unexpected("an address")
         }
         guard let (family, address) = parseAddress(text) else { throw malformedAddress(text) }
-        try advance()
-        guard try accept("/") else {
+        advance()
+        guard accept("/") else {
             return AddressPrefix(family: family, address: address, length: family.bitWidth)
         }
         let length = try parsePrefixLength(family)
@@ -105,7 +135,7 @@ extension Parser {
                 let name = family == .inet4 ? "IPv4" : "IPv6"
                 throw Diagnostic(at: location, "an \(name) prefix has at most \(family.bitWidth) bits, not \(value)")
             }
-            try advance()
+            advance()
             return Int(value)
         case .address(let text):
             guard family == .inet4, let (maskFamily, mask) = parseAddress(text), maskFamily == .inet4 else {
@@ -115,7 +145,7 @@ extension Parser {
             guard AddressPrefix(family: .inet4, address: .max >> 96, length: length).address == mask else {
                 throw Diagnostic(at: location, "the mask `\(text)` has gaps; write a prefix's length, such as `/24`")
             }
-            try advance()
+            advance()
             return length
         default:
             throw unexpected("a prefix's length")
@@ -125,7 +155,7 @@ extension Parser {
     private func malformedAddress(_ text: String) -> Diagnostic {
         let groups = text.split(separator: ":", omittingEmptySubsequences: false)
         if groups.count == 6, groups.allSatisfy({ $0.utf8.count == 2 }) {
-            return Diagnostic(at: token.location, "`\(text)`: layer-2 addresses are not in this version")
+            return layer2Refusal(at: token.location, text)
         }
         let form =
             text.utf8.contains(UInt8(ascii: ":"))
@@ -154,15 +184,15 @@ extension Parser {
                 case .number(let port): try portRange(port, port, at: element.location)
                 case .range(let first, let last): try portRange(first, last, at: element.location)
                 case .name(let name): try namedPort(name, at: element.location)
-                case .prefix, .variable:
+                case .prefix, .table, .interface, .variable, .unknown:
                     throw Diagnostic(at: location, "`$\(name)` holds something else than ports")
                 }
             }
-            try advance()
+            advance()
             return ranges
         }
         let first = try parsePort()
-        guard try accept("-") else { return [first] }
+        guard accept("-") else { return [first] }
         let last = try parsePort()
         return [try portRange(UInt64(first.first), UInt64(last.first), at: location)]
     }
@@ -178,7 +208,7 @@ extension Parser {
         } else {
             throw unexpected("a port")
         }
-        try advance()
+        advance()
         return port
     }
 
@@ -201,5 +231,16 @@ extension Parser {
             throw Diagnostic(at: location, "the port name `\(name)` is unknown; \(hint)")
         }
         return Configuration.PortRange(first: port, last: port)
+    }
+}
+
+extension Configuration.AddressElement {
+    /// The family that the element implies.
+    fileprivate var family: Configuration.Family? {
+        switch self {
+        case .prefix(let prefix): prefix.family
+        case .interface(_, let family): family
+        case .table: nil
+        }
     }
 }

@@ -1,67 +1,140 @@
+extension Configuration.Rule {
+    /// The bytes that a rule of a dynamic ruleset takes at most.
+    public static let maximumDynamicLength = 1024
+
+    /// Parses a rule for a dynamic ruleset, as `npfctl rule NAME add` takes it.
+    ///
+    /// It refers to nothing in the configuration but its tables.
+    ///
+    /// - Throws: The errors, whose file is `rule`.
+    public init(parsingDynamic text: String, tables: [String]) throws(ConfigurationErrors) {
+        self = try Parser.parseDynamicRule(text, tables: tables)
+    }
+}
+
 extension Parser {
     /// The words after a rule's action, in the order in which they stand.
     private static let ruleWords = [
-        "in", "out", "final", "quick", "on", "family", "proto", "all", "from", "to", "apply",
+        "stateful", "stateful-all", "in", "out", "final", "quick", "on", "family", "proto", "pcap-filter", "all",
+        "from", "to", "lua-filter", "apply",
     ]
 
-    /// Parses `ACTION [in|out] [final] [on IF] [family F] [proto P] FILTER [apply "PROCEDURE"]`.
+    static func parseDynamicRule(
+        _ text: String, tables: [String]
+    ) throws(ConfigurationErrors) -> Configuration.Rule {
+        var parser = Parser(Array(text.utf8), file: "rule") { _ in [] }
+        parser.isDynamicRule = true
+        for table in tables { parser.tables.declare(table, at: parser.token.location) }
+        let start = parser.token.location
+        var parsed: Configuration.Rule?
+        if text.utf8.count > Configuration.Rule.maximumDynamicLength {
+            let limit = Configuration.Rule.maximumDynamicLength
+            parser.note(Diagnostic(at: start, "a rule of a dynamic ruleset has at most \(limit) bytes"))
+        }
+        parser.attempt(inGroup: true) { parser throws(Diagnostic) in
+            guard parser.isAt(word: "pass") || parser.isAt(word: "block") else {
+                throw parser.unexpected("`pass` or `block`", words: ["pass", "block"])
+            }
+            let rule = try parser.parseRule()
+            guard parser.token.kind == .end else { throw parser.unexpected("the end of the rule") }
+            parsed = rule
+        }
+        guard let parsed, parser.errors.isEmpty else { throw ConfigurationErrors(parser.errors) }
+        return parsed
+    }
+
+    /// Parses `ACTION [stateful] [in|out] [final] [on IF] FILTER [lua-filter "FILE"] [apply "PROCEDURE"]`.
     mutating func parseRule() throws(Diagnostic) -> Configuration.Rule {
         let location = token.location
-        var rule = Configuration.Rule(action: try parseAction(), location: location)
-        try refuseRuleWords()
+        var rule = Configuration.Rule(action: parseAction(), location: location)
+        if isAt(word: "ether") { throw layer2Refusal(at: token.location, "ether") }
+        rule.state = try parseState(of: rule)
         rule.direction = try parseDirection()
-        if try accept(word: "final") { rule.isFinal = true } else { rule.isFinal = try accept(word: "quick") }
+        if accept(word: "final") { rule.isFinal = true } else { rule.isFinal = accept(word: "quick") }
         rule.interface = try parseInterface()
-        rule.family = try parseFamily()
-        if try accept(word: "proto") { rule.protocols = try parseProtocols() }
-        try refuseRuleWords()
-        try parseFilter(&rule)
-        if try accept(word: "apply") { rule.procedure = try parseApplied() }
-        guard isAtSeparator || isAt("}") || token.kind == .end else {
-            try refuseRuleWords()
-            throw outOfPlace("the end of the line")
+        if isAt(word: "pcap-filter") {
+            rule.packetFilter = try parsePacketFilter()
+        } else {
+            rule.family = try parseFamily()
+            if accept(word: "proto") { rule.protocols = try parseProtocols() }
+            try parseFilter(&rule)
         }
+        try refuseOwners()
+        if isAt(word: "lua-filter") { rule.scriptFilter = try parseScriptFilter() }
+        if isAt(word: "apply") { rule.procedure = try parseApplied() }
+        guard isAtEndOfItem else { throw outOfPlace("the end of the line") }
+        warnAboutProcedure(of: rule)
         return rule
     }
 
-    private mutating func parseAction() throws(Diagnostic) -> Configuration.Action {
-        if try accept(word: "pass") { return .pass }
-        try advance()
-        if try accept(word: "return") { return .block(.both) }
-        if try accept(word: "return-rst") { return .block(.rst) }
-        if try accept(word: "return-icmp") { return .block(.icmp) }
+    private mutating func parseAction() -> Configuration.Action {
+        if accept(word: "pass") { return .pass }
+        advance()
+        if accept(word: "return") { return .block(.both) }
+        if accept(word: "return-rst") { return .block(.rst) }
+        if accept(word: "return-icmp") { return .block(.icmp) }
         return .block(.none)
     }
 
-    /// Throws at a word that begins a part of a rule which is not supported.
-    private func refuseRuleWords() throws(Diagnostic) {
-        let words = ["stateful", "stateful-all", "pcap-filter", "ether", "user", "group"]
-        if case .word(let word) = token.kind, words.contains(word) { throw notInThisVersion }
+    private mutating func parseState(of rule: Configuration.Rule) throws(Diagnostic) -> StateKind {
+        let location = token.location
+        let kind: StateKind
+        if accept(word: "stateful") {
+            kind = .stateful
+        } else if accept(word: "stateful-all") {
+            kind = .statefulAll
+        } else {
+            return .none
+        }
+        if rule.action != .pass { warn(at: location, "a packet that is blocked makes no state") }
+        return kind
     }
 
     private mutating func parseFamily() throws(Diagnostic) -> Configuration.Family? {
-        guard try accept(word: "family") else { return nil }
+        guard accept(word: "family") else { return nil }
         guard case .word(let word) = token.kind, let family = Configuration.Family(rawValue: word) else {
             throw unexpected("`inet4` or `inet6`", words: ["inet4", "inet6"])
         }
-        try advance()
+        advance()
         return family
     }
 
+    private mutating func parsePacketFilter() throws(Diagnostic) -> Configuration.PacketFilter {
+        advance()
+        let location = token.location
+        return Configuration.PacketFilter(
+            expression: try parseQuotedName("an expression of pcap-filter(7)"), location: location)
+    }
+
     private mutating func parseFilter(_ rule: inout Configuration.Rule) throws(Diagnostic) {
-        if try accept(word: "all") { return }
+        if accept(word: "all") { return }
         var family = rule.family
-        let isFrom = try accept(word: "from")
+        let isFrom = accept(word: "from")
         if isFrom { rule.source = try parseEndpoint(of: rule.protocols, family: &family) }
-        let isTo = try accept(word: "to")
+        let isTo = accept(word: "to")
         if isTo { rule.destination = try parseEndpoint(of: rule.protocols, family: &family) }
         if isFrom || isTo { return }
-        if isAtSeparator || isAt("}") || isAt(word: "apply") {
+        if isAtEndOfItem || isAt(word: "apply") || isAt(word: "lua-filter") {
             throw Diagnostic(
                 at: token.location,
                 "a rule needs `all`, `from` or `to` before \(token.quoted); `all` takes every packet")
         }
+        if isAt(word: "pcap-filter") {
+            throw Diagnostic(
+                at: token.location, "`pcap-filter` stands instead of `family` and `proto`, which its expression can say"
+            )
+        }
+        try refuseOwners()
         throw outOfPlace("`all`, `from` or `to`")
+    }
+
+    /// Throws at NetBSD's criteria on the owner of a packet's socket.
+    private func refuseOwners() throws(Diagnostic) {
+        guard isAt(word: "user") || isAt(word: "group") else { return }
+        let key = isAt(word: "user") ? "skuid" : "skgid"
+        throw Diagnostic(
+            at: token.location,
+            "\(token.quoted): who owns a packet's socket is not known here; match it with `meta \(key)` of nftables")
     }
 
     /// The error that something else than the token at hand is expected, which may be a word of another place.
@@ -71,8 +144,8 @@ extension Parser {
         switch word {
         case _ where Self.ruleWords.contains(word):
             message =
-                "`\(word)` is out of place: a rule says its action, `in` or `out`, `final`, `on`, `family`, `proto`, "
-                + "`all` or `from` and `to`, and `apply`, in this order and each once"
+                "`\(word)` is out of place: a rule says its action, `stateful`, `in` or `out`, `final`, `on`, `family`, "
+                + "`proto`, `all` or `from` and `to`, `lua-filter` and `apply`, in this order and each once"
         case "return", "return-rst", "return-icmp":
             message = "`\(word)` follows `block`"
         case "flags":
@@ -81,129 +154,58 @@ extension Parser {
             message = "`icmp-type` goes with `proto icmp` or `proto ipv6-icmp` alone"
         case "port":
             message = "`port` follows an address, as in `to any port 22`"
+        case "log":
+            message =
+                "`log` is a procedure's call: write `procedure \"log\" { log: npflog0 }`, and `apply \"log\"` at the end"
+        case "keep":
+            message = "connections are kept by `stateful` behind `pass`"
         default:
             return unexpected(expected, words: Self.ruleWords)
         }
         return Diagnostic(at: token.location, message)
     }
 
-    /// Parses `"PROCEDURE"`.
+    // MARK: Scripts and procedures
+
+    /// Parses `lua-filter "FILE" [call NAME]`.
+    private mutating func parseScriptFilter() throws(Diagnostic) -> Configuration.ScriptFilter {
+        try refuseInDynamicRule()
+        advance()
+        let location = token.location
+        var filter = Configuration.ScriptFilter(file: try parseFile(), location: location)
+        if accept(word: "call") { filter.function = try parseFunction() }
+        return filter
+    }
+
+    /// Parses `apply "PROCEDURE"`.
     private mutating func parseApplied() throws(Diagnostic) -> String {
-        guard case .string(let name) = token.kind else { throw unexpected("a procedure's name in quotes") }
-        guard procedureNames.contains(name) else {
-            let near = closest(to: name, among: procedureNames.sorted()).map { "; did you mean `\"\($0)\"`?" }
-            throw Diagnostic(
-                at: token.location, "the procedure \(token.quoted) is not defined before this\(near ?? "")")
+        try refuseInDynamicRule()
+        advance()
+        let location = token.location
+        guard case .string = token.kind else { throw unexpected("a procedure's name in quotes") }
+        let name = try parseQuotedName("a procedure's name")
+        guard procedures.contains(name) else {
+            let near = closest(to: name, among: procedures.places.keys.sorted()).map { "; did you mean `\"\($0)\"`?" }
+            throw Diagnostic(at: location, "the procedure `\"\(name)\"` is not defined before this\(near ?? "")")
         }
-        try advance()
+        procedures.use(name)
         return name
     }
-}
 
-// MARK: Protocols
-
-extension Parser {
-    /// Parses `PROTOCOL` or `{ PROTOCOL, … }`, after `proto`.
-    private mutating func parseProtocols() throws(Diagnostic) -> [Configuration.ProtocolMatch] {
-        var protocols: [Configuration.ProtocolMatch] = []
-        var options: SourceLocation?
-        try parseList { parser throws(Diagnostic) in
-            var match = Configuration.ProtocolMatch(number: try parser.parseProtocol())
-            let location = parser.token.location
-            match.options = try parser.parseOptions(of: match.number)
-            if match.options != .none { options = location }
-            protocols.append(match)
-        }
-        if let options, protocols.count > 1 {
-            throw Diagnostic(at: options, "a list of protocols cannot have options; write a rule for each protocol")
-        }
-        return protocols
+    private func refuseInDynamicRule() throws(Diagnostic) {
+        guard isDynamicRule else { return }
+        throw Diagnostic(
+            at: token.location, "\(token.quoted): a rule of a dynamic ruleset has no scripts and procedures")
     }
 
-    private mutating func parseProtocol() throws(Diagnostic) -> UInt8 {
-        if case .number(let value) = token.kind {
-            guard let number = UInt8(exactly: value) else {
-                throw Diagnostic(at: token.location, "protocol numbers go from 0 to 255")
-            }
-            try advance()
-            return number
-        }
-        guard let name = text else { throw unexpected("a protocol's name or number") }
-        guard let number = WellKnown.protocols[name] else {
-            let isICMPv6 = name == "icmp6" || name == "icmpv6"
-            let known = isICMPv6 ? "ipv6-icmp" : closest(to: name, among: WellKnown.protocols.keys.sorted())
-            let hint = known.map { "did you mean `\($0)`?" } ?? "write its number"
-            throw Diagnostic(at: token.location, "the protocol `\(name)` is unknown; \(hint)")
-        }
-        try advance()
-        return number
-    }
-
-    /// Parses `[flags MATCH/MASK]` for TCP, `[icmp-type TYPE [code CODE]]` for ICMP.
-    private mutating func parseOptions(of number: UInt8) throws(Diagnostic) -> Configuration.ProtocolOptions {
-        if number == 6, try accept(word: "flags") {
-            let location = token.location
-            let match = try parseFlags()
-            guard try accept("/") else { throw unexpected("`/` and a mask, as in `flags S/SAFR`,") }
-            let mask = try parseFlags()
-            guard match & ~mask == 0 else {
-                throw Diagnostic(
-                    at: location, "no packet matches these flags: those before `/` must be among those after it")
-            }
-            return .flags(match: match, mask: mask)
-        }
-        guard let names = WellKnown.icmpTypes[number], try accept(word: "icmp-type") else { return .none }
-        let type = try parseOctet(names, what: "an ICMP type")
-        guard try accept(word: "code") else { return .icmp(type: type, code: nil) }
-        let codes = WellKnown.icmpCodes[number]?[type] ?? [:]
-        return .icmp(type: type, code: try parseOctet(codes, what: "a code of ICMP type \(type)"))
-    }
-
-    private mutating func parseFlags() throws(Diagnostic) -> UInt8 {
-        guard case .word(let word) = token.kind else { throw unexpected("TCP flags out of `FSRPAUEW`") }
-        var flags: UInt8 = 0
-        for letter in word.utf8 {
-            guard let bit = WellKnown.tcpFlags.utf8.firstIndex(of: letter) else {
-                throw Diagnostic(
-                    at: token.location,
-                    "`\(Character(Unicode.Scalar(letter)))` is no TCP flag; the flags are `FSRPAUEW`")
-            }
-            flags |= 1 << UInt8(WellKnown.tcpFlags.utf8.distance(from: WellKnown.tcpFlags.startIndex, to: bit))
-        }
-        try advance()
-        return flags
-    }
-
-    /// Parses a number below 256, one of `names`, or a variable that holds one of the two.
-    private mutating func parseOctet(_ names: [String: UInt8], what: String) throws(Diagnostic) -> UInt8 {
-        rescanName()
-        let token = token
-        var value: VariableElement.Value
-        switch token.kind {
-        case .number(let number): value = .number(number)
-        case .word(let name), .string(let name): value = .name(name)
-        case .variable(let name):
-            let values = try expand(name, at: token.location)
-            guard values.count == 1 else {
-                throw Diagnostic(at: token.location, "`$\(name)` holds \(values.count) values, not \(what)")
-            }
-            value = values[0].value
-        default: throw unexpected(what)
-        }
-        if case .name(let name) = value, let number = names[name] { value = .number(UInt64(number)) }
-        switch value {
-        case .number(let number):
-            guard let octet = UInt8(exactly: number) else {
-                throw Diagnostic(at: token.location, "\(number) is not \(what): these go from 0 to 255")
-            }
-            try advance()
-            return octet
-        case .name(let name):
-            let hint = closest(to: name, among: names.keys.sorted()).map { "did you mean `\($0)`?" }
-            throw Diagnostic(
-                at: token.location, "`\(name)` is not \(what); \(hint ?? "write the number")")
-        case .range, .prefix, .variable:
-            throw Diagnostic(at: token.location, "\(token.quoted) does not hold \(what)")
-        }
+    private mutating func warnAboutProcedure(of rule: Configuration.Rule) {
+        guard rule.action != .pass, let procedure = configuration.procedures.first(where: { $0.name == rule.procedure })
+        else { return }
+        let runsScript = procedure.calls.contains { if case .lua = $0 { true } else { false } }
+        guard runsScript else { return }
+        warn(
+            at: rule.location,
+            "the packet is blocked whatever the script of `\"\(procedure.name)\"` says: scripts turn a pass into a block, "
+                + "never the reverse")
     }
 }

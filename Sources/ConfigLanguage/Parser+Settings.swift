@@ -1,38 +1,72 @@
 extension Parser {
-    /// How the names of NPF's parameters begin.
-    private static let foreignParameters = ["bpf.jit", "gc.", "ip4.", "ip6.", "portmap.", "state."]
-
     /// Parses `set PARAMETER VALUE`.
-    mutating func parseSetting() throws(Diagnostic) -> Configuration.Setting {
-        try advance()
+    mutating func parseSetting() throws(Diagnostic) {
+        advance()
         rescanName()
         let location = token.location
         guard case .word(let name) = token.kind else { throw unexpected("a parameter's name") }
         guard let parameter = Parameter(rawValue: name) else {
-            if Self.foreignParameters.contains(where: name.hasPrefix) { throw notInThisVersion }
-            let names = Parameter.allCases.map(\.rawValue)
-            let hint =
-                closest(to: name, among: names).map { "did you mean `\($0)`?" }
-                ?? "there are \(names.map { "`\($0)`" }.joined(separator: ", "))"
-            throw Diagnostic(at: location, "the parameter `\(name)` is unknown; \(hint)")
+            let near = closest(to: name, among: Parameter.allCases.map(\.rawValue))
+            throw Diagnostic(
+                at: location,
+                "the parameter `\(name)` is unknown; \(near.map { "did you mean `\($0)`?" } ?? "npf.conf(5) lists them")"
+            )
         }
-        try advance()
+        advance()
         let value =
-            if let words = parameter.words { try parseWord(of: words) } else { try parseNumber(of: parameter) }
-        return Configuration.Setting(parameter: parameter, value: value, location: location)
+            switch parameter.form {
+            case .number: try parseNumber(of: parameter)
+            case .flag: try parseFlag()
+            case .policy: try parseChoice([("open", 1), ("closed", 0)])
+            }
+        if let note = parameter.note { warn(at: location, note) }
+        configuration.settings.append(Configuration.Setting(parameter: parameter, value: value, location: location))
     }
 
-    /// Parses one of the words, which is its index.
-    mutating func parseWord(of words: [String]) throws(Diagnostic) -> Int {
-        guard let word = text, let value = words.firstIndex(of: word) else {
+    /// Parses `alg "NAME"`.
+    mutating func parseAlgorithm() throws(Diagnostic) {
+        advance()
+        let location = token.location
+        let name = try parseQuotedName("the name of a gateway")
+        guard let kind = Configuration.ApplicationGateway.Kind(rawValue: name) else {
+            throw Diagnostic(
+                at: location,
+                "`alg \"\(name)\"`: there is `alg \"icmp\"` alone; for other protocols let the kernel's connection "
+                    + "tracking pass what belongs together, with a `ct helper` of nftables")
+        }
+        guard !configuration.algorithms.contains(where: { $0.kind == kind }) else {
+            throw Diagnostic(at: location, "`alg \"\(name)\"` stands here twice")
+        }
+        configuration.algorithms.append(Configuration.ApplicationGateway(kind: kind, location: location))
+    }
+
+    /// Parses `on` or `off`, for which upstream takes 1 and 0 too.
+    mutating func parseFlag() throws(Diagnostic) -> Int {
+        if case .number(let number) = token.kind, number <= 1 {
+            advance()
+            return Int(number)
+        }
+        return try parseChoice([("on", 1), ("off", 0)])
+    }
+
+    private mutating func parseChoice(_ choices: [(word: String, value: Int)]) throws(Diagnostic) -> Int {
+        guard let choice = choices.first(where: { $0.word == text }) else {
+            let words = choices.map(\.word)
             throw unexpected(words.map { "`\($0)`" }.joined(separator: " or "), words: words)
         }
-        try advance()
-        return value
+        advance()
+        return choice.value
     }
 
     /// Parses a number in the unit and the range of `parameter`, with or without a suffix.
     mutating func parseNumber(of parameter: Parameter) throws(Diagnostic) -> Int {
+        try parseNumber(of: parameter.rawValue, in: parameter.range, kilo: parameter.kilo)
+    }
+
+    /// Parses a number of `range`, with or without a suffix, of which `k` stands for `kilo`.
+    mutating func parseNumber(
+        of name: String, in range: ClosedRange<Int>, kilo: UInt64 = 1000
+    ) throws(Diagnostic) -> Int {
         var (value, power): (UInt64, Int)
         switch token.kind {
         case .number(let number): (value, power) = (number, 0)
@@ -43,17 +77,15 @@ extension Parser {
         default: throw unexpected("a number")
         }
         for _ in 0..<power {
-            let (product, overflow) = value.multipliedReportingOverflow(by: parameter.kilo)
+            let (product, overflow) = value.multipliedReportingOverflow(by: kilo)
             value = overflow ? .max : product
         }
-        guard let number = Int(exactly: value), parameter.range.contains(number) else {
-            let range = parameter.range
+        guard let number = Int(exactly: value), range.contains(number) else {
             throw Diagnostic(
                 at: token.location,
-                "`\(parameter.rawValue)` is from \(range.lowerBound) to \(range.upperBound), which \(token.quoted) is not"
-            )
+                "`\(name)` is from \(range.lowerBound) to \(range.upperBound), which \(token.quoted) is not")
         }
-        try advance()
+        advance()
         return number
     }
 }

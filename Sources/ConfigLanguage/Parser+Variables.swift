@@ -6,8 +6,13 @@ struct VariableElement {
         case number(UInt64)
         case range(UInt64, UInt64)
         case prefix(AddressPrefix)
+        case table(String)
+        /// The addresses of an interface.
+        case interface(String, family: Configuration.Family?)
         /// Another variable, which stands for what it holds when a rule uses it.
         case variable(String)
+        /// What a definition with a mistake would say; its place is that of the mistake.
+        case unknown
     }
 
     let value: Value
@@ -21,13 +26,20 @@ extension Parser {
     /// Parses `$NAME = ELEMENT` or `$NAME = { ELEMENT, … }`.
     mutating func parseVariable(_ name: String) throws(Diagnostic) {
         let location = token.location
-        try advance()
-        try expect("=")
+        advance()
         var elements: [VariableElement] = []
-        try parseList { parser throws(Diagnostic) in elements.append(try parser.parseVariableElement()) }
+        do throws(Diagnostic) {
+            try expect("=")
+            try parseList { parser throws(Diagnostic) in elements.append(try parser.parseVariableElement()) }
+        } catch {
+            variables[name] = [VariableElement(value: .unknown, location: error.location)]
+            variableUses.declare(name, at: location)
+            throw error
+        }
         let isNew = variables.updateValue(elements, forKey: name) == nil
+        variableUses.declare(name, at: location)
         // A new variable stands for older ones; only another value for an old one can close a circle.
-        if !isNew { _ = try expand(name, at: location) }
+        if !isNew { _ = try expand(name, at: location, isUse: false) }
     }
 
     private mutating func parseVariableElement() throws(Diagnostic) -> VariableElement {
@@ -37,25 +49,31 @@ extension Parser {
             VariableElement(value: value, location: location)
         }
         switch token.kind {
+        case .word where isAtInterfaceFunction:
+            let (name, family) = try parseInterfaceFunction()
+            return element(.interface(name, family: family))
         case .word(let word):
-            try refuseInterfaceAddresses()
-            try refuseKeyword()
-            try advance()
+            try throwIfKeyword()
+            advance()
             return element(.name(word))
         case .string(let text):
-            try advance()
+            advance()
             return element(.name(text))
         case .number(let first):
-            try advance()
-            guard try accept("-") else { return element(.number(first)) }
+            advance()
+            guard accept("-") else { return element(.number(first)) }
             guard case .number(let last) = token.kind else { throw unexpected("a number") }
-            try advance()
+            advance()
             return element(.range(first, last))
         case .variable(let name):
             guard variables[name] != nil else { throw undefined(name, at: location) }
-            try advance()
+            advance()
             return element(.variable(name))
-        case .address, .table:
+        case .table(let name):
+            try use(table: name, at: location)
+            advance()
+            return element(.table(name))
+        case .address:
             return element(.prefix(try parsePrefix()))
         default:
             throw unexpected("a value")
@@ -63,8 +81,11 @@ extension Parser {
     }
 
     /// The values of the variable `name`, those of variables in it included.
-    mutating func expand(_ name: String, at location: SourceLocation) throws(Diagnostic) -> [VariableElement] {
+    mutating func expand(
+        _ name: String, at location: SourceLocation, isUse: Bool = true
+    ) throws(Diagnostic) -> [VariableElement] {
         guard let elements = variables[name] else { throw undefined(name, at: location) }
+        if isUse { variableUses.use(name) }
         var values: [VariableElement] = []
         var path: [(name: String, rest: ArraySlice<VariableElement>)] = [(name, elements[...])]
         var open: Set<String> = [name]
@@ -82,15 +103,20 @@ extension Parser {
             guard expansionBudget >= 0 else {
                 throw Diagnostic(at: location, "the variables of this file expand to more than 1048576 values")
             }
-            guard case .variable(let inner) = element.value else {
+            switch element.value {
+            case .variable(let inner):
+                guard open.insert(inner).inserted else {
+                    throw Diagnostic(at: element.location, "`$\(inner)` is a part of itself")
+                }
+                guard let elements = variables[inner] else { throw undefined(inner, at: element.location) }
+                if isUse { variableUses.use(inner) }
+                path.append((inner, elements[...]))
+            case .unknown:
+                // There is an error at that place, which this one gives way to.
+                throw Diagnostic(at: element.location, "`$\(name)` holds something that is not known")
+            default:
                 values.append(element)
-                continue
             }
-            guard open.insert(inner).inserted else {
-                throw Diagnostic(at: element.location, "`$\(inner)` is a part of itself")
-            }
-            guard let elements = variables[inner] else { throw undefined(inner, at: element.location) }
-            path.append((inner, elements[...]))
         }
         return values
     }

@@ -1,176 +1,119 @@
 extension Configuration {
-    /// Parses `text`, the contents of the file `file`.
+    /// Parses `text`, the contents of the file `file`, which includes no other.
     ///
-    /// - Throws: The first error, with its place and what would be right there.
+    /// - Throws: The errors, with their places and what would be right there.
     public init(parsing text: [UInt8], file: String) throws(ConfigurationErrors) {
-        do throws(Diagnostic) {
-            var parser = try Parser(text, file: file)
-            self = try parser.parseConfiguration()
-        } catch {
-            throw ConfigurationErrors(error)
-        }
+        self = try Self.parse(text, file: file) { path throws in
+            throw Diagnostic(at: SourceLocation(file: path, line: 1, column: 1), "there are no other files here")
+        }.configuration
+    }
+
+    /// Parses `text`, the contents of the file `file`, and the files that it includes.
+    ///
+    /// - Parameter read: Gives the contents of a file that is included; a relative path goes from the folder of the file
+    ///   that includes it.
+    /// - Returns: The configuration, and what of it is hardly meant as it is written.
+    /// - Throws: The errors, with their places and what would be right there.
+    public static func parse(
+        _ text: [UInt8], file: String, reading read: @escaping (String) throws -> [UInt8]
+    ) throws(ConfigurationErrors) -> (configuration: Configuration, warnings: [Diagnostic]) {
+        var parser = Parser(text, file: file, reading: read)
+        return try parser.parseConfiguration()
     }
 }
 
-/// A recursive-descent parser with one token of lookahead; it recurses only into groups, which nest 16 levels.
+/// A recursive-descent parser with one token of lookahead; it recurses only into groups, which nest 16 levels, and into
+/// included files, which nest 16 levels too.
+///
+/// A mistake is noted and the rest of its statement passed over. What is named in a definition with a mistake is known
+/// thereafter, so that its uses are none.
 struct Parser {
-    private var lexer: Lexer
+    var lexer: Lexer
     /// The first token that is not consumed.
-    private(set) var token: Token
-    /// The consumed token before it as messages call it; empty at the beginning of a statement.
-    private var previous = ""
+    var token: Token
+    /// The consumed token before it; nil at the beginning of a statement.
+    private var previous: Token?
+    /// The braces of lists that are open in the statement at hand.
+    private var openLists = 0
+
+    private(set) var errors: [Diagnostic] = []
+    private var errorPlaces: Set<SourceLocation> = []
+    var warnings: [Diagnostic] = []
 
     var variables: [String: [VariableElement]] = [:]
     /// The values that variables may still expand to in this file.
     var expansionBudget = 1_048_576
-    private var settings: [Configuration.Setting] = []
-    private var procedures: [Configuration.Procedure] = []
-    private(set) var procedureNames: Set<String> = []
-    private var groups: [Configuration.Group] = []
-    private var defaultGroup: Configuration.Group?
+    var configuration = Configuration()
+    /// The declared names, with their places and whether they are used.
+    var procedures = Declarations()
+    var tables = Declarations()
+    var variableUses = Declarations()
+    var rulesets = Declarations()
+    var defaultGroup: Configuration.Group?
+    var sawDefaultGroup = false
+    var inclusion: Inclusion
+    /// Whether the text is one rule for a dynamic ruleset, which refers to nothing but tables.
+    var isDynamicRule = false
 
-    init(_ text: [UInt8], file: String) throws(Diagnostic) {
-        lexer = Lexer(text, file: file)
-        token = try lexer.next()
+    init(_ text: [UInt8], file: String, reading read: @escaping (String) throws -> [UInt8]) {
+        lexer = Lexer(SourceFile(name: file, text: text))
+        inclusion = Inclusion(path: [file], read: read)
+        token = lexer.next()
+        noteInvalidToken()
     }
 
-    mutating func parseConfiguration() throws(Diagnostic) -> Configuration {
-        while try startStatement(), token.kind != .end {
-            try parseStatement()
-            guard isAtSeparator || token.kind == .end else { throw unexpected("the end of the line") }
+    mutating func parseConfiguration() throws(ConfigurationErrors) -> (Configuration, [Diagnostic]) {
+        parseStatements()
+        if let defaultGroup {
+            configuration.groups.append(defaultGroup)
+        } else if !sawDefaultGroup && errors.isEmpty {
+            note(
+                Diagnostic(
+                    at: token.location, "there is no default group; end the file with `group default { block all }`"))
         }
-        guard let defaultGroup else {
-            throw Diagnostic(
-                at: token.location, "there is no default group; end the file with `group default { block all }`")
+        guard errors.isEmpty else { throw ConfigurationErrors(errors) }
+        warnAboutUnused()
+        warnings += configuration.warnings
+        return (configuration, warnings)
+    }
+
+    /// Parses statements up to the end of the file.
+    mutating func parseStatements() {
+        while startStatement(), token.kind != .end {
+            attempt(inGroup: false) { parser throws(Diagnostic) in
+                try parser.parseStatement()
+                guard parser.isAtSeparator || parser.token.kind == .end else {
+                    throw parser.unexpected("the end of the line")
+                }
+            }
         }
-        return Configuration(settings: settings, procedures: procedures, groups: groups + [defaultGroup])
     }
 
     private mutating func parseStatement() throws(Diagnostic) {
         switch token.kind {
-        case .variable(let name):
-            try parseVariable(name)
-        case .word("set"):
-            settings.append(try parseSetting())
-        case .word("procedure"):
-            let procedure = try parseProcedure()
-            procedureNames.insert(procedure.name)
-            procedures.append(procedure)
+        case .variable(let name): try parseVariable(name)
+        case .word("set"): try parseSetting()
+        case .word("alg"): try parseAlgorithm()
+        case .word("table"): try parseTable()
+        case .word("procedure"): try parseProcedure()
+        case .word("include"): try parseInclude { $0.parseStatements() }
         case .word("group"):
             let group = try parseGroup(depth: 1)
-            if group.name == nil { defaultGroup = group } else { groups.append(group) }
-        case .word("pass"), .word("block"):
-            throw Diagnostic(at: token.location, "a rule stands inside a group, as in `group default { … }`")
-        case .word("table"), .word("alg"), .word("map"), .word("include"):
-            throw notInThisVersion
-        case .word("ruleset"):
-            throw Diagnostic(at: token.location, "`ruleset` stands inside a group, and is not in this version")
-        default:
-            throw unexpected("`$variable =`, `set`, `procedure` or `group`", words: ["set", "procedure", "group"])
-        }
-    }
-}
-
-// MARK: Groups
-
-extension Parser {
-    static let maximumDepth = 16
-
-    private mutating func parseGroup(depth: Int) throws(Diagnostic) -> Configuration.Group {
-        var group = Configuration.Group(items: [], location: token.location)
-        guard depth <= Self.maximumDepth else {
-            throw Diagnostic(at: token.location, "groups nest at most \(Self.maximumDepth) levels deep")
-        }
-        try advance()
-        let name = token
-        switch name.kind {
-        case .string(let text):
-            try refuseControlCharacters(in: text)
-            group.name = text
-            try advance()
-            group.direction = try parseDirection()
-            group.interface = try parseInterface()
-        case .word("default"):
-            guard depth == 1 else {
-                throw Diagnostic(at: name.location, "the default group stands at the top level, not inside a group")
-            }
-            guard defaultGroup == nil else {
-                throw Diagnostic(at: name.location, "there is a default group already, and only one can be")
-            }
-            try advance()
-        default:
-            throw unexpected("`default` or a name in quotes")
-        }
-        if isAt(word: "layer-2") { throw notInThisVersion }
-        try expect("{")
-        while try startStatement(), !isAt("}") {
-            group.items.append(try parseItem(depth: depth))
-            guard isAtSeparator || isAt("}") else { throw unexpected("the end of the line or `}`") }
-        }
-        try advance()
-        return group
-    }
-
-    private mutating func parseItem(depth: Int) throws(Diagnostic) -> Configuration.Item {
-        switch token.kind {
-        case .word("pass"), .word("block"):
-            return .rule(try parseRule())
-        case .word("group"):
-            return .group(try parseGroup(depth: depth + 1))
-        case .word("ruleset"):
-            throw notInThisVersion
-        case .word("set"), .word("procedure"), .word("table"), .word("alg"), .word("map"), .word("include"), .variable:
-            throw Diagnostic(at: token.location, "\(token.quoted) stands outside of groups")
-        default:
-            throw unexpected("`pass`, `block`, `group` or `}`", words: ["pass", "block", "group"])
-        }
-    }
-
-    /// Parses `[in|out]`.
-    mutating func parseDirection() throws(Diagnostic) -> Configuration.Direction? {
-        if isAt(word: "forw") { throw notInThisVersion }
-        guard case .word(let word) = token.kind, let direction = Configuration.Direction(rawValue: word) else {
-            return nil
-        }
-        try advance()
-        return direction
-    }
-
-    /// Parses `[on INTERFACE]`.
-    mutating func parseInterface() throws(Diagnostic) -> String? {
-        guard try accept(word: "on") else { return nil }
-        rescanName()
-        let token = token
-        let name: String
-        switch token.kind {
-        case .string(let text):
-            name = text
-        case .word(let word):
-            try refuseInterfaceAddresses()
-            try refuseKeyword()
-            name = word
-        case .variable(let variable):
-            let values = try expand(variable, at: token.location)
-            guard values.count == 1, case .name(let text) = values[0].value else {
-                throw Diagnostic(at: token.location, "`on` takes one interface, which \(token.quoted) is not")
-            }
-            name = text
-        default:
-            throw unexpected("an interface")
-        }
-        guard Self.isInterfaceName(name) else {
+            if group.name == nil { defaultGroup = group } else { configuration.groups.append(group) }
+        case .word("map"):
             throw Diagnostic(
                 at: token.location,
-                "`\(name)` is no interface name: at most 15 bytes without blanks, `/` and `:`")
+                "`map`: addresses are translated by the kernel, not here; use a nat chain of nftables, with `masquerade`, "
+                    + "`snat to` or `dnat to`")
+        case .word("pass"), .word("block"):
+            throw Diagnostic(at: token.location, "a rule stands inside a group, as in `group default { … }`")
+        case .word("ruleset"):
+            throw Diagnostic(at: token.location, "a ruleset stands inside a group, as in `group default { … }`")
+        default:
+            throw unexpected(
+                "`$variable =`, `set`, `alg`, `table`, `procedure`, `include` or `group`",
+                words: ["set", "alg", "table", "procedure", "include", "group", "map"])
         }
-        try advance()
-        return name
-    }
-
-    /// Linux's own rule (`dev_valid_name` in net/core/dev.c).
-    private static func isInterfaceName(_ name: String) -> Bool {
-        1...15 ~= name.utf8.count && name != "." && name != ".."
-            && name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }
     }
 }
 
@@ -178,17 +121,35 @@ extension Parser {
 
 extension Parser {
     /// Consumes the token.
-    mutating func advance() throws(Diagnostic) {
-        previous = token.quoted
-        token = try lexer.next()
+    mutating func advance() {
+        previous = token
+        token = lexer.next()
+        noteInvalidToken()
+    }
+
+    private mutating func noteInvalidToken() {
+        if case .invalid(let message) = token.kind { note(Diagnostic(at: token.location, message)) }
     }
 
     /// Skips separators; true, to be a part of a loop's condition.
-    mutating func startStatement() throws(Diagnostic) -> Bool {
-        while isAtSeparator { try advance() }
-        previous = ""
+    mutating func startStatement() -> Bool {
+        _ = skipSeparators()
+        previous = nil
+        openLists = 0
         return true
     }
+
+    /// Skips separators inside a statement; true, to be a part of a loop's condition.
+    mutating func skipSeparators() -> Bool {
+        while isAtSeparator { advance() }
+        return true
+    }
+
+    /// Notes that a brace of the statement was consumed, so that a mistake behind it skips what it encloses.
+    mutating func openBrace() { openLists += 1 }
+
+    /// Notes that the brace is closed.
+    mutating func closeBrace() { openLists -= 1 }
 
     /// Makes the word at hand one that may hold `-`, `.` and `@`.
     mutating func rescanName() {
@@ -198,24 +159,27 @@ extension Parser {
 
     var isAtSeparator: Bool { token.kind == .newline || token.kind == .semicolon }
 
+    /// Whether a statement in a group may end here.
+    var isAtEndOfItem: Bool { isAtSeparator || isAt("}") || token.kind == .end }
+
     func isAt(_ symbol: String) -> Bool { token.kind == .symbol(symbol) }
 
     func isAt(word: String) -> Bool { token.kind == .word(word) }
 
-    mutating func accept(_ symbol: String) throws(Diagnostic) -> Bool {
+    mutating func accept(_ symbol: String) -> Bool {
         guard isAt(symbol) else { return false }
-        try advance()
+        advance()
         return true
     }
 
-    mutating func accept(word: String) throws(Diagnostic) -> Bool {
+    mutating func accept(word: String) -> Bool {
         guard isAt(word: word) else { return false }
-        try advance()
+        advance()
         return true
     }
 
     mutating func expect(_ symbol: String) throws(Diagnostic) {
-        guard try accept(symbol) else { throw unexpected("`\(symbol)`") }
+        guard accept(symbol) else { throw unexpected("`\(symbol)`") }
     }
 
     /// A word or a string, for which the language makes no difference; nil where there is none.
@@ -226,58 +190,148 @@ extension Parser {
         }
     }
 
+    /// Parses a name in quotes, on one line.
+    mutating func parseQuotedName(_ what: String) throws(Diagnostic) -> String {
+        guard case .string(let name) = token.kind else { throw unexpected("\(what) in quotes") }
+        guard !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {
+            throw Diagnostic(at: token.location, "a name is one line of text without control characters")
+        }
+        advance()
+        return name
+    }
+
     /// `{ ELEMENT, … }` or one ELEMENT; in braces it may go over several lines and end in a comma.
     mutating func parseList(
         of element: (inout Parser) throws(Diagnostic) -> Void
     ) throws(Diagnostic) {
-        guard try accept("{") else { return try element(&self) }
+        guard accept("{") else { return try element(&self) }
+        openBrace()
         repeat {
-            while token.kind == .newline { try advance() }
+            skipNewlines()
             try element(&self)
-            while token.kind == .newline { try advance() }
-            guard try accept(",") else { break }
-            while token.kind == .newline { try advance() }
+            skipNewlines()
+            guard accept(",") else { break }
+            skipNewlines()
         } while !isAt("}")
-        guard try accept("}") else { throw unexpected("`,` or `}`") }
+        guard accept("}") else { throw unexpected("`,` or `}`") }
+        closeBrace()
+    }
+
+    func throwIfKeyword() throws(Diagnostic) {
+        guard case .word(let word) = token.kind, Keyword.all.contains(word) else { return }
+        throw Diagnostic(
+            at: token.location, "\(token.quoted) is a word of the language; as a name it needs quotes")
+    }
+
+    private mutating func skipNewlines() {
+        while token.kind == .newline { advance() }
     }
 }
 
 // MARK: Errors
 
 extension Parser {
+    /// More errors than these are not noted: the first ones are to be mended first.
+    private static let maximumErrors = 100
+
+    /// Notes an error, but one for a place.
+    mutating func note(_ error: Diagnostic) {
+        guard errors.count < Self.maximumErrors, errorPlaces.insert(error.location).inserted else { return }
+        errors.append(error)
+    }
+
+    mutating func warn(at location: SourceLocation, _ message: String) {
+        warnings.append(Diagnostic(at: location, message, severity: .warning))
+    }
+
+    /// Parses a statement, or notes its mistake and goes on behind it.
+    mutating func attempt(
+        inGroup: Bool, _ statement: (inout Parser) throws(Diagnostic) -> Void
+    ) {
+        do throws(Diagnostic) {
+            try statement(&self)
+        } catch {
+            note(error)
+            skipStatement(inGroup: inGroup)
+        }
+    }
+
+    /// Goes on to the end of the statement, or to the word at the beginning of a line that begins another.
+    private mutating func skipStatement(inGroup: Bool) {
+        var depth = openLists
+        if depth > 0, previous?.kind == .newline, isAtStatement(inGroup: inGroup) { return }
+        while token.kind != .end {
+            if isAtSeparator {
+                if depth == 0 { return }
+                skipNewlines()
+                if isAtStatement(inGroup: inGroup) { return }
+                if !isAtSeparator { continue }
+            } else if isAt("{") {
+                depth += 1
+            } else if isAt("}") {
+                if depth == 0 && inGroup { return }
+                depth = max(depth - 1, 0)
+            }
+            advance()
+        }
+    }
+
+    /// Whether the token at hand begins a statement, and nothing else that may begin a line.
+    private func isAtStatement(inGroup: Bool) -> Bool {
+        switch token.kind {
+        case .word(let word):
+            return
+                (inGroup
+                ? ["pass", "block", "group", "ruleset", "include"]
+                : ["set", "alg", "table", "procedure", "include", "group", "map"]).contains(word)
+        case .variable:
+            var ahead = lexer
+            return !inGroup && ahead.next().kind == .symbol("=")
+        default:
+            return false
+        }
+    }
+
+    /// Passes over what stands between the `{` that was consumed last and its `}`.
+    mutating func skipBlock() {
+        var depth = 1
+        while token.kind != .end {
+            if isAt("{") { depth += 1 }
+            if isAt("}") { depth -= 1 }
+            advance()
+            if depth == 0 { return }
+        }
+    }
+
     /// The error that something else than the token at hand is expected.
     func unexpected(_ expected: String, words: [String] = []) -> Diagnostic {
         var message = "expected \(expected)"
-        if !previous.isEmpty { message += " after \(previous)" }
+        if let previous { message += " after \(previous.quoted)" }
         message += ", not \(token.quoted)"
         if case .word(let word) = token.kind, let near = closest(to: word, among: words) {
             message += "; did you mean `\(near)`?"
         }
         return Diagnostic(at: token.location, message)
     }
+}
 
-    /// The error that the word at hand belongs to a part of the language that is not supported.
-    var notInThisVersion: Diagnostic {
-        Diagnostic(at: token.location, "\(token.quoted) is not in this version")
-    }
+/// Names with the places of their declarations.
+struct Declarations {
+    private(set) var places: [String: SourceLocation] = [:]
+    private var used: Set<String> = []
 
-    /// Throws if the word at hand is a keyword, which as a name needs quotes.
-    func refuseKeyword() throws(Diagnostic) {
-        guard case .word(let word) = token.kind, Keyword.all.contains(word) else { return }
-        throw Diagnostic(
-            at: token.location, "\(token.quoted) is a word of the language; as a name it needs quotes")
-    }
+    func contains(_ name: String) -> Bool { places[name] != nil }
 
-    /// Throws if a name would not print on one line.
-    func refuseControlCharacters(in name: String) throws(Diagnostic) {
-        guard name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { return }
-        throw Diagnostic(at: token.location, "a name is one line of text without control characters")
-    }
+    mutating func declare(_ name: String, at location: SourceLocation) { places[name] = location }
 
-    /// Throws at `inet4(IF)` and its kin.
-    func refuseInterfaceAddresses() throws(Diagnostic) {
-        guard isAt(word: "inet4") || isAt(word: "inet6") || isAt(word: "ifaddrs") else { return }
-        throw Diagnostic(
-            at: token.location, "the addresses of an interface, \(token.quoted), are not in this version")
+    mutating func use(_ name: String) { used.insert(name) }
+
+    /// In the order of the file.
+    var unused: [(name: String, location: SourceLocation)] {
+        places.filter { !used.contains($0.key) }
+            .map { (name: $0.key, location: $0.value) }
+            .sorted {
+                ($0.location.line, $0.location.column, $0.name) < ($1.location.line, $1.location.column, $1.name)
+            }
     }
 }

@@ -6,7 +6,9 @@ func closest(to word: String, among candidates: [String]) -> String? {
             (candidate: $0, distance: editDistance(Array(word.utf8), Array($0.utf8)), differs: $0.first != word.first)
         }
         .min { ($0.distance, $0.differs ? 1 : 0) < ($1.distance, $1.differs ? 1 : 0) }
-    guard let nearest, nearest.distance <= max(1, nearest.candidate.utf8.count / 3) else { return nil }
+    guard let nearest, nearest.distance <= max(1, nearest.candidate.utf8.count / 3),
+        nearest.distance < nearest.candidate.utf8.count
+    else { return nil }
     return nearest.candidate
 }
 

@@ -18,6 +18,8 @@ struct Token {
         case newline
         case semicolon
         case end
+        /// What is no token, with what is wrong with it.
+        case invalid(String)
     }
 
     var kind: Kind
@@ -37,6 +39,7 @@ struct Token {
         case .newline: "the end of the line"
         case .semicolon: "`;`"
         case .end: "the end of the file"
+        case .invalid: "what is here"
         }
     }
 }
@@ -44,7 +47,8 @@ struct Token {
 /// The words that have a meaning in the language: to use one as a name, quote it.
 enum Keyword {
     static let dashed: Set<String> = [
-        "ip-hash", "ipv6-icmp", "icmp-type", "layer-2", "no-ports", "pcap-filter", "return-icmp", "return-rst",
+        "ip-hash", "ipv6-icmp", "icmp-type", "layer-2", "lua-filter", "no-ports", "pcap-filter", "return-icmp",
+        "return-rst",
         "round-robin", "stateful-all",
     ]
 

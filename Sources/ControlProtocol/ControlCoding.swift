@@ -3,7 +3,8 @@ import FoundationEssentials
 extension ControlRequest {
     /// Reads a request from its line.
     ///
-    /// - Throws: `ControlProtocolError` where the line is not JSON, not a request, or of another version.
+    /// - Throws: `ControlProtocolError` where the line is not JSON, not a request, of another version, or asks for more
+    ///   than a daemon does at a time.
     public init(line: [UInt8]) throws(ControlProtocolError) {
         guard line.count <= Self.maximumLength else {
             throw ControlProtocolError("request is longer than \(Self.maximumLength) bytes")
@@ -23,6 +24,12 @@ extension ControlRequest {
         }
         guard let request = try? decoder.decode(Self.self, from: data) else {
             throw ControlProtocolError("“file” must be an object with a name and a text")
+        }
+        guard request.table?.seconds ?? 1 > 0 else {
+            throw ControlProtocolError("“seconds” must be a whole number above zero")
+        }
+        guard request.packets?.count ?? 0 <= Self.maximumPackets else {
+            throw ControlProtocolError("“packets” must be at most \(Self.maximumPackets) descriptions")
         }
         self = request
     }

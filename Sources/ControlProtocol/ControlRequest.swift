@@ -22,6 +22,14 @@ public struct ControlRequest: Codable, Sendable, Hashable {
         case luaLoad = "lua-load"
         /// Asks for the live Lua states.
         case luaList = "lua-list"
+        /// Changes or lists the rules of a dynamic ruleset, as `ruleset` says.
+        case rule
+        /// Changes, asks or lists a table, as `table` says.
+        case table
+        /// Asks for the connections that have a state, from the place `from` on.
+        case connections
+        /// Asks what the running rules say of `packets`.
+        case explain
     }
 
     /// A file that the client has read, since the daemon may not be allowed to.
@@ -38,12 +46,87 @@ public struct ControlRequest: Codable, Sendable, Hashable {
         }
     }
 
+    /// What is asked of a dynamic ruleset.
+    public struct Ruleset: Codable, Sendable, Hashable {
+        /// What is to be done.
+        public enum Operation: String, Codable, Sendable {
+            /// Adds the rule `text`.
+            case add
+            /// Removes the last rule that is the same as `text`.
+            case remove
+            /// Removes the rule whose id is `text`.
+            case removeByID = "remove-id"
+            /// Lists the rules.
+            case list
+            /// Removes all rules.
+            case flush
+        }
+
+        /// The ruleset's name.
+        public var name: String
+        /// What is to be done.
+        public var operation: Operation
+        /// The rule in its own language, or its id.
+        public var text: String?
+
+        /// Makes a request of its parts.
+        public init(name: String, operation: Operation, text: String? = nil) {
+            self.name = name
+            self.operation = operation
+            self.text = text
+        }
+    }
+
+    /// What is asked of a table.
+    public struct Table: Codable, Sendable, Hashable {
+        /// What is to be done.
+        public enum Operation: String, Codable, Sendable {
+            /// Adds `address`, for `seconds` if they are given.
+            case add
+            /// Removes `address`.
+            case remove
+            /// Asks whether `address` is in the table.
+            case test
+            /// Lists what is in it.
+            case list
+            /// Empties it.
+            case flush
+            /// Puts the contents of the request's file in place of its own, whole or not at all.
+            case replace
+        }
+
+        /// The table's name.
+        public var name: String
+        /// What is to be done.
+        public var operation: Operation
+        /// An address, or a network in CIDR notation.
+        public var address: String?
+        /// How long an entry stays, more than 0; for good without it.
+        public var seconds: Int?
+
+        /// Makes a request of its parts.
+        public init(name: String, operation: Operation, address: String? = nil, seconds: Int? = nil) {
+            self.name = name
+            self.operation = operation
+            self.address = address
+            self.seconds = seconds
+        }
+    }
+
     /// The protocol's version that the client speaks.
     public var version: Int
     /// What is asked.
     public var command: Command
-    /// The file that `reload` or `lua-load` is about.
+    /// The file that `reload`, `lua-load` or `table` is about.
     public var file: File?
+    /// What `rule` is about.
+    public var ruleset: Ruleset?
+    /// What `table` is about.
+    public var table: Table?
+    /// Where a list of connections goes on.
+    public var from: Int?
+    /// The descriptions that `explain` is about, `maximumPackets` or fewer.
+    public var packets: [String]?
 
     /// The version that this library speaks.
     public static let currentVersion = 1
@@ -52,6 +135,9 @@ public struct ControlRequest: Codable, Sendable, Hashable {
     ///
     /// A text of 1 MiB fits whatever is in it: JSON writes a byte with six at most.
     public static let maximumLength = 8 << 20
+
+    /// The packets that a request may describe: the daemon explains them while others wait.
+    public static let maximumPackets = 16
 
     /// Makes a request in the current version.
     public init(_ command: Command, file: File? = nil) {

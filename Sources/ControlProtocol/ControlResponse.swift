@@ -12,6 +12,14 @@ public struct ControlResponse: Codable, Sendable, Hashable {
     public var statistics: StatisticsReport?
     /// The answer to `lua-list`.
     public var states: [LuaStateReport]?
+    /// The answer to `rule` and `table`: lines as they are to be shown.
+    public var lines: [String]?
+    /// The answer to `connections`.
+    public var connections: [ConnectionReport]?
+    /// Where the list of connections goes on; nil at its end.
+    public var next: Int?
+    /// The answer to `explain`, one for each packet.
+    public var explanations: [ExplanationReport]?
 
     /// Makes an answer that says that the request was carried out.
     public init() {
@@ -143,5 +151,71 @@ public struct LuaStateReport: Codable, Sendable, Hashable {
         self.entry = entry
         self.worker = worker
         self.memory = memory
+    }
+}
+
+/// A connection that has a state.
+public struct ConnectionReport: Codable, Sendable, Hashable {
+    /// The side that opened it.
+    public var source: String
+    /// Its port, or an ICMP echo's identifier.
+    public var sourcePort: UInt16
+    /// The other side.
+    public var destination: String
+    /// Its port.
+    public var destinationPort: UInt16
+    /// The number of the transport protocol.
+    public var transportProtocol: UInt8
+    /// The interface that the state is bound to; nil where it is bound to none.
+    public var interface: String?
+    /// The place of the rule that made the state.
+    public var entry: Int
+    /// How the connection stands, in a word.
+    public var phase: String
+    /// Seconds since its last packet.
+    public var idle: Int
+
+    /// Makes a report of its parts.
+    public init(
+        source: String, sourcePort: UInt16, destination: String, destinationPort: UInt16, transportProtocol: UInt8,
+        interface: String?, entry: Int, phase: String, idle: Int
+    ) {
+        self.source = source
+        self.sourcePort = sourcePort
+        self.destination = destination
+        self.destinationPort = destinationPort
+        self.transportProtocol = transportProtocol
+        self.interface = interface
+        self.entry = entry
+        self.phase = phase
+        self.idle = idle
+    }
+}
+
+/// What becomes of a described packet, and why.
+public struct ExplanationReport: Codable, Sendable, Hashable {
+    /// What the rules alone say: `pass`, `block`, or `nomatch`.
+    public var ruleset: String
+    /// The place of the deciding rule, 0 for none.
+    public var entry: Int
+    /// What the whole filter says, states included: `pass` or `block`.
+    public var decision: String
+    /// The deciding rule in its own language.
+    public var rule: String?
+    /// Its place in its file.
+    public var location: String?
+    /// The walk, a line each.
+    public var steps: [String]
+
+    /// Makes a report of its parts.
+    public init(
+        ruleset: String, entry: Int, decision: String, rule: String?, location: String?, steps: [String]
+    ) {
+        self.ruleset = ruleset
+        self.entry = entry
+        self.decision = decision
+        self.rule = rule
+        self.location = location
+        self.steps = steps
     }
 }

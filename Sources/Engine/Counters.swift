@@ -43,13 +43,15 @@ package final class TotalCounters: Sendable {
     let passedByRule = Counter()
     let passedByDefault = Counter()
     let passedByFlow = Counter()
+    let passedByState = Counter()
     let passedByErrorPolicy = Counter()
     let blockedByRule = Counter()
     let blockedByDefault = Counter()
     let blockedByFlow = Counter()
-    let blockedByScript = Counter()
+    let blockedByProcedure = Counter()
     let blockedByErrorPolicy = Counter()
     let malformed = Counter()
+    let optionsDropped = Counter()
     let bytes = Counter()
     let scriptCalls = Counter()
     let scriptErrors = Counter()
@@ -59,12 +61,29 @@ package final class TotalCounters: Sendable {
     let flowsDecided = Counter()
     let flowsForgotten = Counter()
     package let failuresUnlogged = Counter()
-    // These two the control thread counts, when it empties the log.
+    // These the control thread counts, when it empties the logs.
+    let packetsNotLogged = Counter()
     let messagesLogged = Counter()
     let messagesDropped = Counter()
+    let states = StateCounters()
 
     /// Counters at zero.
     package init() {}
+}
+
+/// What the worker's states count; set after each batch of packets.
+struct StateCounters: ~Copyable, Sendable {
+    let current = Counter()
+    let created = Counter()
+    let expired = Counter()
+    let replaced = Counter()
+    let evicted = Counter()
+    let flushed = Counter()
+    let refused = Counter()
+    let invalid = Counter()
+    let beyondWindow = Counter()
+    let beforeWindow = Counter()
+    let acknowledgment = Counter()
 }
 
 /// The counters of one configuration's rules on one worker, indexed by the rules' places in the flattened ruleset.

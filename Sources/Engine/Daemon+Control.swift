@@ -1,3 +1,4 @@
+import AddressTables
 import ConfigLanguage
 public import ControlProtocol
 import Logging
@@ -20,6 +21,10 @@ extension Daemon {
             case .stats: response.statistics = statisticsReport()
             case .luaLoad: try loadScript(request.file)
             case .luaList: response.states = luaStateReports()
+            case .rule: response.lines = try changeRules(request.ruleset)
+            case .table: response.lines = try changeTable(request.table, request.file)
+            case .connections: (response.connections, response.next) = try connections(from: request.from ?? 0)
+            case .explain: response.explanations = try explain(request.packets ?? [])
             }
         } catch {
             logger.error("refused: \(error)", metadata: ["command": "\(request.command.rawValue)"])
@@ -30,10 +35,11 @@ extension Daemon {
     }
 
     private func reload(_ file: ControlRequest.File?) throws {
-        guard let file else { return try reload { try Self.load(options) } }
+        guard let file else { return try reload { try Self.load(options, after: configuration) } }
         try reload {
             try LoadedConfiguration(
-                text: Array(file.text.utf8), file: file.name, scripts: ScriptDirectory(path: options.scripts))
+                text: Array(file.text.utf8), file: file.name, scripts: ScriptDirectory(path: options.scripts),
+                after: configuration, now: Int64(Clock.monotonic))
         }
     }
 
@@ -72,24 +78,31 @@ extension Daemon {
 
     private func luaStateReports() -> [LuaStateReport] {
         let ruleset = configuration.ruleset
-        return ruleset.rules.indices.compactMap { entry in
-            guard let procedure = ruleset.rules[entry].procedure else { return nil }
-            let call = ruleset.procedures[procedure].call
+        return ruleset.rules.indices.flatMap { entry -> [LuaStateReport] in
+            let rule = ruleset.rules[entry]
+            let procedure = rule.procedure.map { ruleset.procedures[$0].scripts } ?? []
+            let filter = rule.scriptFilter.map { [ruleset.scriptFilters[$0]] } ?? []
             let memory = unsafe (worker.ruleCounters.base + entry).pointee.memory.value
-            return LuaStateReport(
-                script: call.file, function: call.function, entry: entry, worker: 0, memory: Int(memory))
+            return (filter + procedure).map { call in
+                LuaStateReport(
+                    script: call.file, function: call.function, entry: entry, worker: 0, memory: Int(memory))
+            }
         }
     }
 
     private func statisticsReport() -> StatisticsReport {
         let totals = worker.totals
         let mailbox = worker.mailbox
+        let refusedByTables = configuration.tables.names.indices.reduce(0 as UInt64) {
+            $0 + configuration.tables[$1].refused
+        }
         let sections: [StatisticsReport.Section] = [
             .init(
                 "Packets passed",
                 [
                     .init("default pass", totals.passedByDefault.value),
                     .init("ruleset pass", totals.passedByRule.value),
+                    .init("state pass", totals.passedByState.value),
                     .init("flow pass", totals.passedByFlow.value),
                     .init("script error pass", totals.passedByErrorPolicy.value),
                 ]),
@@ -99,9 +112,30 @@ extension Daemon {
                     .init("default block", totals.blockedByDefault.value),
                     .init("ruleset block", totals.blockedByRule.value),
                     .init("flow block", totals.blockedByFlow.value),
-                    .init("script block", totals.blockedByScript.value),
+                    .init("procedure block", totals.blockedByProcedure.value),
                     .init("script error block", totals.blockedByErrorPolicy.value),
                     .init("malformed", totals.malformed.value),
+                    .init("IP options", totals.optionsDropped.value),
+                ]),
+            .init(
+                "State and NAT entries",
+                [
+                    .init("states", totals.states.current.value),
+                    .init("state allocations", totals.states.created.value),
+                    .init(
+                        "state destructions",
+                        totals.states.expired.value + totals.states.replaced.value + totals.states.evicted.value
+                            + totals.states.flushed.value),
+                    .init("states that made room for others", totals.states.evicted.value),
+                    .init("states refused for want of room", totals.states.refused.value),
+                ]),
+            .init(
+                "Invalid packet state cases",
+                [
+                    .init("cases in total", totals.states.invalid.value),
+                    .init("TCP case I", totals.states.beyondWindow.value),
+                    .init("TCP case II", totals.states.beforeWindow.value),
+                    .init("TCP case III", totals.states.acknowledgment.value),
                 ]),
             .init(
                 "Scripts",
@@ -120,6 +154,8 @@ extension Daemon {
                 [
                     .init("bytes", totals.bytes.value),
                     .init("resets and ICMP errors sent", totals.answered.value),
+                    .init("packets not logged for want of room", totals.packetsNotLogged.value),
+                    .init("scripts' table entries refused", refusedByTables),
                     .init("socket overruns", mailbox.overruns.value),
                     .init("verdicts for packets that were gone", mailbox.lostVerdicts.value),
                 ]),

@@ -1,9 +1,11 @@
+import ConfigLanguage
 import ControlProtocol
 import Glibc
 import KernelPlan
 public import Logging
 import LuaRuntime
 import PacketQueue
+import Procedures
 import Ruleset
 import ScriptModules
 import SystemSupport
@@ -21,12 +23,15 @@ public final class Daemon {
         public var scripts: String
         /// The control socket.
         public var socket: String
+        /// The directory that procedures log packets to.
+        public var logs: String
 
         /// Makes options of their parts.
-        public init(configuration: String, scripts: String, socket: String) {
+        public init(configuration: String, scripts: String, socket: String, logs: String) {
             self.configuration = configuration
             self.scripts = scripts
             self.socket = socket
+            self.logs = logs
         }
     }
 
@@ -45,6 +50,8 @@ public final class Daemon {
     private let links: LinkMonitor
     private var fedAtTurn: UInt64 = 0
     private var unloggedBefore: UInt64 = 0
+    private var lostBefore: UInt64 = 0
+    private var logFiles: LogFiles
 
     private enum Token {
         static let signals: UInt64 = 0
@@ -61,14 +68,19 @@ public final class Daemon {
     public init(_ options: Options, logger: Logger) throws {
         self.options = options
         self.logger = logger
+        logFiles = LogFiles(directory: options.logs)
         // From here on, so that a signal that comes during the start is not lost.
         signals = try SignalDescriptor([SIGHUP, SIGINT, SIGTERM])
-        configuration = try Self.load(options)
+        // Likewise an address that an interface gets after the configuration has asked for them.
+        links = try LinkMonitor()
+        configuration = try Self.load(options, after: nil)
+        for warning in configuration.warnings { logger.warning("\(warning)") }
         let parameters = configuration.parameters
 
         // The unit has it made; by hand nobody has. Where it cannot be, listening there says so.
         let folder = options.socket[..<(options.socket.lastIndex(of: "/") ?? options.socket.startIndex)]
         unsafe mkdir(String(folder), 0o755)
+        unsafe mkdir(options.logs, 0o750)
         epoll = try Epoll(capacity: 16)
         server = try ControlServer(path: options.socket, firstToken: Token.server, epoll: epoll)
         let queue = try PacketQueue(
@@ -86,7 +98,6 @@ public final class Daemon {
                 "senders of blocked packets are told nothing: “block return” needs CAP_NET_RAW, as root and the unit have"
             )
         }
-        links = try LinkMonitor()
         timer = try TimerDescriptor()
         try epoll.add(signals.descriptor.raw, token: Token.signals)
         try epoll.add(timer.descriptor.raw, token: Token.timer)
@@ -108,7 +119,7 @@ public final class Daemon {
     ///
     /// - Throws: an error whose description is `file:line:column: …`.
     public static func check(_ options: Options) throws {
-        _ = try load(options)
+        _ = try load(options, after: nil)
     }
 
     /// Takes away the kernel rules that a daemon that was killed has left.
@@ -152,7 +163,10 @@ public final class Daemon {
                     let (ended, message) = worker.ended
                     if ended { throw SystemError(message ?? "the packet loop ended") }
                 case Token.links:
-                    if try links.drain() { worker.mailbox.interfacesChanged() }
+                    if try links.drain() {
+                        worker.mailbox.interfacesChanged()
+                        refreshInterfaceTables()
+                    }
                 case Token.server:
                     server.accept(epoll)
                 default:
@@ -173,7 +187,8 @@ public final class Daemon {
             logger.error("\(error)")
         }
         worker.stop()
-        logMessages(of: worker.log)
+        logMessages(of: worker.messages)
+        logPackets(of: worker.log)
         try kernelRules.remove()
     }
 
@@ -183,17 +198,24 @@ public final class Daemon {
         if parameters.queueNumber != queueNumber || parameters.queueLength != old.queueLength {
             throw SystemError("queue.number and queue.length cannot change while the daemon runs: restart it")
         }
+        guard parameters[.stateLimit] == old[.stateLimit] else {
+            throw SystemError("state.limit cannot change while the daemon runs: restart it")
+        }
         // The kernel's rules first: what cannot be carried out there must not be carried out by half. They are put
         // there anew each time, so that a reload heals what somebody has flushed.
         if isInspecting { try kernelRules.install(plan(for: new)) }
         do {
-            // What the old rules' scripts have said is logged with the old rules' places.
-            logMessages(of: try worker.replace(new, seed: Self.seed()))
+            // What the old rules have logged is written with the old rules' places.
+            let (packets, messages) = try worker.replace(configuration, by: new, seed: Self.seed())
+            logPackets(of: packets)
+            logMessages(of: messages)
         } catch {
             if isInspecting { try? kernelRules.install(plan(for: configuration)) }
             throw error
         }
         configuration = new
+        lostBefore = 0
+        for warning in new.warnings { logger.warning("\(warning)") }
     }
 
     /// Switches inspection on or off; off, the kernel sends nothing to the queue.
@@ -210,10 +232,11 @@ public final class Daemon {
         reportReady()
     }
 
-    static func load(_ options: Options) throws -> LoadedConfiguration {
+    /// - Parameter former: the running configuration.
+    static func load(_ options: Options, after former: LoadedConfiguration?) throws -> LoadedConfiguration {
         try LoadedConfiguration(
             text: try File.read(options.configuration, limit: 16 << 20), file: options.configuration,
-            scripts: ScriptDirectory(path: options.scripts))
+            scripts: ScriptDirectory(path: options.scripts), after: former, now: Int64(Clock.monotonic))
     }
 
     private func plan(for configuration: LoadedConfiguration) -> KernelPlan {
@@ -230,7 +253,7 @@ public final class Daemon {
 
     private func reloadBySignal() {
         do {
-            try reload { try Self.load(options) }
+            try reload { try Self.load(options, after: configuration) }
         } catch {
             logger.error("not reloaded, the old rules go on: \(error)")
         }
@@ -251,8 +274,20 @@ public final class Daemon {
             notifier.watchdog()
         }
         worker.mailbox.wakeUp()
-        logMessages(of: worker.log)
+        logMessages(of: worker.messages)
+        logPackets(of: worker.log)
+        collectTables()
         server.tidy(epoll)
+    }
+
+    /// Writes the packets that the present configuration's procedures have logged.
+    private func logPackets(of log: PacketLog) {
+        logFiles.write(log, by: configuration, logger: logger)
+        let lost = log.lostPackets
+        guard lost > lostBefore else { return }
+        logger.warning("packets that came too fast to be logged: \(lost - lostBefore)")
+        worker.totals.packetsNotLogged.add(lost - lostBefore)
+        lostBefore = lost
     }
 
     /// Writes what scripts have said, and how often one failed, to the daemon's own log.

@@ -12,14 +12,30 @@ public enum Cause: UInt8, BitwiseCopyable, Sendable {
     case rule
     /// No rule matched.
     case nomatch
-    /// The flow that the packet belongs to had been decided.
+    /// The connection or the flow that the packet belongs to had been decided.
     case state
     /// The packet cannot be parsed.
     case malformed
-    /// A rule's script.
+    /// A rule's procedure: a script, or another of its calls.
     case procedure
     /// The error policy of a rule whose script failed.
     case error
+    /// The packet has IP options, which `set ip4.drop_options` or `set ip6.drop_options` forbids.
+    case options
+}
+
+/// What the states had to do with a packet.
+public enum StateOutcome: UInt8, BitwiseCopyable, Sendable {
+    /// Nothing: it belongs to no connection that has a state.
+    case none
+    /// It fits its connection.
+    case known
+    /// It belongs to a connection and does not fit, so the rules decided.
+    case invalid
+    /// It made a state.
+    case created
+    /// It should have made a state, and could not.
+    case refused
 }
 
 /// The engine's answer for one packet.
@@ -30,10 +46,12 @@ public struct Decision: BitwiseCopyable, Sendable {
     public var cause: Cause
     /// The deciding rule's place in the flattened ruleset, counted from 1; 0 where none did.
     public var entry: Int32
-    /// Whether a script changed the packet; its checksums are right again.
+    /// Whether a procedure changed the packet; its checksums are right again.
     public var isChanged: Bool
     /// Whether the sender of a blocked packet is told so, by a TCP reset or an ICMP error.
     public var isAnswered: Bool
+    /// What the states had to do with it.
+    public var state: StateOutcome
 
     init(_ verdict: Verdict, _ cause: Cause, entry: Int32 = 0) {
         self.verdict = verdict
@@ -41,5 +59,6 @@ public struct Decision: BitwiseCopyable, Sendable {
         self.entry = entry
         isChanged = false
         isAnswered = false
+        state = .none
     }
 }

@@ -1,63 +1,125 @@
+import AddressTables
 public import ConfigLanguage
 import LuaRuntime
 import Luadata
 import Packet
+package import Procedures
 public import Ruleset
+import States
+import SystemSupport
 
-/// What one worker decides packets by: the compiled rules, a Lua state for each rule that calls a script, counters,
-/// and the flows that scripts have decided.
+/// What one worker decides packets by: the compiled rules and tables, the connections that rules have passed, the
+/// procedures with a Lua state for each rule that calls a script, counters, and the flows that scripts have decided.
 ///
-/// It does no input or output. The daemon, `npfctl replay` and the tests all drive it, so what one of them says is
-/// what the others do. Deciding allocates nothing outside Lua's own memory.
+/// It does no input or output. The daemon, `npfctl` and the tests all drive it, so what one of them says is what the
+/// others do. Deciding allocates nothing outside Lua's own memory.
 @safe
 public struct Filter: ~Copyable {
     /// The compiled rules.
-    public let ruleset: CompiledRuleset
+    public private(set) var ruleset: CompiledRuleset
+    /// The same for the packet path, which counts no references.
+    private var rules: Unmanaged<CompiledRuleset>
     let counters: RuleCounterTable
     /// Whether a packet that finds the queue full passes.
     let failOpen: Bool
-    private let totals: TotalCounters
-    private let log: ScriptLog
-    private var flows: FlowTable
-    /// Each rule's script, in the order of the rules; `places` tells a rule's.
-    private let scripts: UnsafeMutablePointer<Script>
-    private let scriptCount: Int
-    /// Indexed by the rule's place in the flattened ruleset: the place of its script, -1 for none.
-    private let places: UnsafeMutablePointer<Int32>
+    let totals: TotalCounters
+    let messages: ScriptLog
+    let log: PacketLog
+    var flows: FlowTable
+    var states: StateTable
+    var collector: StateCollector
+    private let dropsIPv4Options: Bool
+    private let dropsIPv6Options: Bool
+    /// Whether this filter ends the connections that it takes over.
+    let endsConnections: Bool
+    /// How rules and procedures of the filter before are numbered here.
+    let renumbering: Renumbering?
+    /// The tables, and how rules ask for them.
+    private let tables: TableSet
+    private let view: UnsafeMutablePointer<TableView>
+    let procedures: ProcedureList
+    /// The scripts of each rule's procedure, in the order of the rules; `places` tells a rule's first.
+    let scripts: ScriptList
+    /// The scripts that rules ask whether they match, and what each answered last.
+    let askedScripts: ScriptList
+    let answers: UnsafeMutablePointer<ScriptAnswer>
+    /// Indexed by the rule's place in the flattened ruleset: the place of its first script.
+    let places: UnsafeMutablePointer<Int32>
     /// Indexed likewise: the rule's text, for a script's context.
-    private let texts: UnsafeMutablePointer<UnsafeMutablePointer<CChar>>
+    let texts: UnsafeMutablePointer<UnsafeMutablePointer<CChar>>
     private let entryCount: Int
+    /// A packet as it was before a script that may have to be undone.
+    let copy: UnsafeMutableRawBufferPointer
 
     /// Makes a filter with fresh states and counters.
     ///
-    /// - Parameter seed: of the flow table's hash; a daemon takes a random one.
+    /// - Parameter seed: of hashes and of what happens at random; a daemon takes a random one.
     /// - Throws: `ConfigurationErrors` where a script cannot be loaded.
     public init(_ configuration: LoadedConfiguration, seed: UInt64) throws(ConfigurationErrors) {
-        let totals = TotalCounters()
-        try self.init(configuration, totals: totals, log: ScriptLog(totals: totals), seed: seed)
+        try self.init(configuration, seed: seed, after: nil)
     }
 
     package init(
-        _ configuration: LoadedConfiguration, totals: TotalCounters, log: ScriptLog, seed: UInt64
+        _ configuration: LoadedConfiguration, seed: UInt64, after former: LoadedConfiguration?
+    ) throws(ConfigurationErrors) {
+        let totals = TotalCounters()
+        try self.init(
+            configuration, totals: totals, messages: ScriptLog(totals: totals), log: PacketLog(), seed: seed,
+            after: former)
+    }
+
+    /// - Parameters:
+    ///   - former: the configuration whose filter this one takes the place of.
+    ///   - clock: the time at which scripts are loaded, on the packets' monotonic clock in nanoseconds.
+    package init(
+        _ configuration: LoadedConfiguration, totals: TotalCounters, messages: ScriptLog, log: PacketLog, seed: UInt64,
+        after former: LoadedConfiguration? = nil, clock: Int64 = Int64(Clock.monotonic)
     ) throws(ConfigurationErrors) {
         let ruleset = configuration.ruleset
         let entryCount = ruleset.rules.count
-        var loaded = ScriptList(capacity: entryCount)
-        var places = [Int32](repeating: -1, count: entryCount)
+        var asked = ScriptList(capacity: ruleset.scriptFilters.count)
+        for (index, call) in ruleset.scriptFilters.enumerated() {
+            let entry = ruleset.rules.firstIndex { $0.scriptFilter == index } ?? 0
+            try asked.append(configuration.makeScript(call, log: ScriptLogEntry(messages, entry: entry), clock: clock))
+        }
+        let calls = ruleset.rules.map { rule in rule.procedure.map { ruleset.procedures[$0].scripts } ?? [] }
+        var loaded = ScriptList(capacity: calls.reduce(0) { $0 + $1.count })
+        var places = [Int32](repeating: 0, count: entryCount)
         for entry in 0..<entryCount {
-            guard let procedure = ruleset.rules[entry].procedure else { continue }
             places[entry] = Int32(loaded.count)
-            try loaded.append(
-                configuration.makeScript(of: ruleset.procedures[procedure], log: ScriptLogEntry(log, entry: entry)))
+            for call in calls[entry] {
+                try loaded.append(
+                    configuration.makeScript(call, log: ScriptLogEntry(messages, entry: entry), clock: clock))
+            }
         }
 
         self.ruleset = ruleset
+        unsafe rules = .passUnretained(ruleset)
         self.totals = totals
+        self.messages = messages
         self.log = log
         self.entryCount = entryCount
+        let parameters = configuration.parameters
+        failOpen = parameters.failOpen
+        dropsIPv4Options = parameters[.ip4DropOptions] == 1
+        dropsIPv6Options = parameters[.ip6DropOptions] == 1
+        endsConnections = configuration.endsConnections
+        renumbering = former.map { Renumbering(from: $0.ruleset, to: ruleset) }
         counters = RuleCounterTable(entries: entryCount)
         flows = FlowTable(seed: seed)
-        failOpen = configuration.parameters.failOpen
+        // Memory is mapped, and is the system's until states are made.
+        states = StateTable(
+            capacity: parameters[.stateLimit], seed: (seed, seed &* 0x9e37_79b9_7f4a_7c15),
+            parameters: configuration.stateParameters)
+        collector = StateCollector(parameters)
+        tables = configuration.tables
+        unsafe view = .allocate(capacity: 1)
+        unsafe view.initialize(to: TableView(configuration.tables))
+        procedures = ProcedureList(configuration, seed: seed)
+        scripts = loaded
+        askedScripts = asked
+        unsafe answers = .allocate(capacity: max(askedScripts.count, 1))
+        unsafe answers.initialize(repeating: .none, count: max(askedScripts.count, 1))
         unsafe self.places = .allocate(capacity: entryCount)
         unsafe self.texts = .allocate(capacity: entryCount)
         for entry in 0..<entryCount {
@@ -67,28 +129,33 @@ public struct Filter: ~Copyable {
             for index in text.indices { unsafe (copy + index).initialize(to: text[index]) }
             unsafe (self.texts + entry).initialize(to: copy)
         }
-        (unsafe scripts, scriptCount) = unsafe loaded.take()
-        for entry in 0..<entryCount where places[entry] >= 0 {
-            unsafe (counters.base + entry).pointee.memory.set(UInt64(scripts[Int(places[entry])].memoryInUse))
+        unsafe copy = .allocate(byteCount: PacketHeaders.maximumLength, alignment: 16)
+        for entry in 0..<entryCount {
+            for (place, _) in calls[entry].enumerated() { noteMemory(Int(places[entry]) + place, of: entry) }
         }
     }
 
     deinit {
-        unsafe scripts.deinitialize(count: scriptCount)
-        unsafe scripts.deallocate()
+        unsafe view.deallocate()
+        unsafe answers.deallocate()
         unsafe places.deallocate()
         for entry in 0..<entryCount { unsafe texts[entry].deallocate() }
         unsafe texts.deallocate()
+        unsafe copy.deallocate()
     }
 
     /// Decides a packet, which starts with its IP header.
     ///
-    /// A script may change it in place; its checksums are right again when this returns.
+    /// A procedure may change it in place; its checksums are right again when this returns.
     public mutating func decide(_ packet: UnsafeMutableRawBufferPointer, from origin: PacketOrigin) -> Decision {
         totals.bytes.add(UInt64(truncatingIfNeeded: packet.count))
         guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes) else {
             totals.malformed.add()
             return Decision(.block, .malformed)
+        }
+        if headers.family == .ipv4 ? dropsIPv4Options : dropsIPv6Options, unsafe headers.haveOptions(packet) {
+            totals.optionsDropped.add()
+            return Decision(.block, .options)
         }
         if !flows.isEmpty, let flow = FlowKey(headers),
             let blocked = unsafe flows.decision(for: flow, opening: false, now: origin.clock)
@@ -98,106 +165,77 @@ public struct Filter: ~Copyable {
             return Decision(.block, .state, entry: blocked.entry)
         }
 
-        let match = unsafe ruleset.evaluate(headers, interface: origin.interface, direction: origin.direction)
-        count(match.entry, packet.count)
-        guard match.entry != 0 else {
-            if match.blocks { totals.blockedByDefault.add() } else { totals.passedByDefault.add() }
-            return Decision(match.blocks ? .block : .pass, .nomatch)
-        }
-        var decision = Decision(match.blocks ? .block : .pass, .rule, entry: match.entry)
-        decision.isAnswered = match.blocks && match.returnPolicy.answers(headers.transportProtocol)
-        if match.procedure >= 0 {
-            if unsafe hasPassed(headers, match, now: origin.clock) {
-                decision.cause = .state
-            } else {
-                unsafe apply(match, to: packet, headers: headers, origin: origin, &decision)
+        var decision = Decision(.block, .nomatch)
+        var procedure: Int32 = -1
+        if let state = unsafe connection(of: headers, packet, origin, &decision) {
+            decision.verdict = .pass
+            decision.cause = .state
+            decision.entry = max(state.entry, 0)
+            procedure = state.procedure
+            if state.entry > 0 { count(state.entry, packet.count) }
+        } else {
+            let match = unsafe walk(headers, packet, origin)
+            count(match.entry, packet.count)
+            decision.verdict = match.blocks ? .block : .pass
+            decision.entry = match.entry
+            guard match.entry != 0 else {
+                if match.blocks { totals.blockedByDefault.add() } else { totals.passedByDefault.add() }
+                return decision
             }
+            decision.cause = .rule
+            decision.isAnswered = match.blocks && match.returnPolicy.answers(headers)
+            procedure = match.procedure
+            if !match.blocks && match.state != .none { unsafe remember(match, headers, packet, origin, &decision) }
         }
+        if procedure >= 0 { unsafe run(procedure, on: packet, headers, origin, &decision) }
         countOutcome(of: decision)
         return decision
     }
 
-    /// Blocks that the scripts' Lua states have asked the system for.
-    package var luaAllocations: UInt {
-        UInt((0..<scriptCount).reduce(0) { unsafe $0 + scripts[$1].allocations })
+    /// What the rules alone say.
+    @inline(__always)
+    private mutating func walk(
+        _ headers: PacketHeaders, _ packet: UnsafeMutableRawBufferPointer, _ origin: PacketOrigin
+    ) -> Match {
+        unsafe view.pointee.now = origin.clock
+        var walk = unsafe RuleWalk(headers, interface: origin.interface, direction: origin.direction)
+        while true {
+            let result = unsafe rules._withUnsafeGuaranteedRef {
+                unsafe $0.evaluate(&walk, bytes: packet.bytes, tables: lookup)
+            }
+            switch result {
+            case .decided(let match): return match
+            case .needsScript(let script, let entry):
+                walk.resume(matching: unsafe ask(script, of: entry, on: packet, headers, origin))
+            }
+        }
     }
+
+    /// How rules look into the tables; the time is that of the last packet.
+    var lookup: TableLookup { unsafe TableLookup(context: UnsafeRawPointer(view), function: TableView.contains) }
+
+    /// Takes other dynamic rules in place of those that there are.
+    ///
+    /// The caller owns what is given back.
+    package mutating func exchangeRules(for other: CompiledRuleset) -> CompiledRuleset {
+        let former = ruleset
+        ruleset = other
+        unsafe rules = .passUnretained(other)
+        return former
+    }
+
+    /// Whether the rule at `entry` blocks what it matches.
+    @inline(__always)
+    func blocks(_ entry: Int32) -> Bool { unsafe rules._withUnsafeGuaranteedRef { $0.blocks(entry) } }
 
     /// Counts an answer that was sent to the sender of a blocked packet.
     func countAnswer() {
         totals.answered.add()
     }
 
-    /// Whether the rule's procedure has passed the packet's flow.
-    ///
-    /// A segment that opens a connection starts afresh.
-    @inline(__always)
-    private mutating func hasPassed(_ headers: PacketHeaders, _ match: Match, now: Int64) -> Bool {
-        guard !flows.isEmpty, !match.blocks, let flow = FlowKey(headers) else { return false }
-        let opening =
-            headers.transportProtocol == .tcp && headers.tcpFlags.isDisjoint(with: .ack)
-            && headers.tcpFlags.contains(.syn)
-        return flows.decision(for: flow.passed(by: match.procedure), opening: opening, now: now) != nil
-    }
-
     /// Counts a changed packet that could not be sent because the queue had not shown all of it.
     func countTooLong() {
         totals.tooLong.add()
-    }
-
-    /// Runs the rule's script and brings its answer into the decision.
-    private mutating func apply(
-        _ match: Match, to packet: UnsafeMutableRawBufferPointer, headers: PacketHeaders, origin: PacketOrigin,
-        _ decision: inout Decision
-    ) {
-        let entry = Int(match.entry)
-        let script = unsafe scripts + Int(places[entry])
-        let text = unsafe UnsafePointer(texts[entry])
-        let result = unsafe script.pointee.call(packet, headers: headers, origin: origin, rule: text)
-        let counters = unsafe self.counters.base + entry
-        unsafe counters.pointee.calls.add()
-        totals.scriptCalls.add()
-        unsafe counters.pointee.memory.set(UInt64(script.pointee.memoryInUse))
-
-        switch result.answer {
-        case .keep: break
-        case .block: decision.refuse(answered: false)
-        case .blockReturn: decision.refuse(answered: ReturnPolicy.both.answers(headers.transportProtocol))
-        case .passFlow:
-            guard decision.verdict == .pass else { break }
-            unsafe remember(.pass, FlowKey(headers)?.passed(by: match.procedure), match.entry, origin.clock)
-        case .blockFlow:
-            decision.refuse(answered: false)
-            unsafe remember(.block, FlowKey(headers), match.entry, origin.clock)
-        default:
-            unsafe counters.pointee.errors.add()
-            totals.scriptErrors.add()
-            unsafe log.noteFailure(entry: match.entry, now: origin.clock) {
-                unsafe script.pointee.copyMessage(into: $0)
-            }
-            if unsafe script.pointee.errorPolicy == .block { decision.verdict = .block }
-            decision.cause = .error
-        }
-        // What a failed call has changed is not sent: the kernel still has the packet as it came.
-        if result.changed && !result.answer.isFailure && decision.verdict == .pass { unsafe mend(packet, &decision) }
-        if decision.cause == .procedure { unsafe counters.pointee.blocks.add() }
-    }
-
-    /// Makes a changed packet's checksums right; one that a script has made unreadable goes no further.
-    private func mend(_ packet: UnsafeMutableRawBufferPointer, _ decision: inout Decision) {
-        guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes) else {
-            decision.refuse(answered: false)
-            return
-        }
-        var bytes = unsafe packet.mutableBytes
-        Checksum.mend(&bytes, headers: headers)
-        decision.isChanged = true
-        totals.changed.add()
-    }
-
-    private mutating func remember(_ verdict: Verdict, _ flow: FlowKey?, _ entry: Int32, _ now: Int64) {
-        guard let flow else { return }
-        totals.flowsDecided.add()
-        if flows.decide(flow, verdict, entry: entry, now: now) { totals.flowsForgotten.add() }
     }
 
     @inline(__always)
@@ -212,61 +250,36 @@ public struct Filter: ~Copyable {
         switch (decision.cause, decision.verdict) {
         case (.error, .pass): totals.passedByErrorPolicy.add()
         case (.error, .block): totals.blockedByErrorPolicy.add()
-        case (.procedure, _): totals.blockedByScript.add()
-        case (.state, _): totals.passedByFlow.add()
+        case (.procedure, _): totals.blockedByProcedure.add()
+        case (.state, _): if decision.state == .known { totals.passedByState.add() } else { totals.passedByFlow.add() }
         case (_, .pass): totals.passedByRule.add()
         case (_, .block): totals.blockedByRule.add()
         }
     }
 }
 
-extension Decision {
-    /// Turns a pass into a block by a script; a packet that the rule itself blocks stays the rule's.
+extension PacketHeaders {
+    /// Whether there is more than the IP header before layer 4: options, or extension headers of IPv6 but an atomic
+    /// fragment's (RFC 6946).
     @inline(__always)
-    fileprivate mutating func refuse(answered: Bool) {
-        guard verdict == .pass else { return }
-        verdict = .block
-        cause = .procedure
-        isAnswered = answered
+    fileprivate func haveOptions(_ packet: UnsafeMutableRawBufferPointer) -> Bool {
+        guard family == .ipv6 else { return transportOffset > 20 }
+        let fragmentHeader: UInt8 = 44
+        return transportOffset > 48 || transportOffset == 48 && (unsafe packet[6] != fragmentHeader)
     }
+
+    /// Bytes that a packet has at most: IPv6's header and the longest payload without a jumbo option.
+    static var maximumLength: Int { 40 + 65_535 }
 }
 
 extension ReturnPolicy {
-    /// Whether a packet of this protocol is answered: resets are for TCP, ICMP errors for UDP.
+    /// Whether a packet is answered: resets are for TCP, but not for resets, and ICMP errors for UDP.
     @inline(__always)
-    fileprivate func answers(_ transportProtocol: IPProtocol) -> Bool {
-        switch self {
-        case .none: false
-        case .rst: transportProtocol == .tcp
-        case .icmp: transportProtocol == .udp
-        case .both: transportProtocol == .tcp || transportProtocol == .udp
+    func answers(_ headers: PacketHeaders) -> Bool {
+        switch headers.transportProtocol {
+        case .tcp: (self == .rst || self == .both) && !headers.tcpFlags.contains(.rst)
+        case .udp: self == .icmp || self == .both
+        default: false
         }
-    }
-}
-
-/// Scripts being gathered; those that were loaded are closed again if a later one cannot be.
-@safe
-private struct ScriptList: ~Copyable {
-    private let base: UnsafeMutablePointer<Script>
-    private(set) var count = 0
-
-    init(capacity: Int) {
-        unsafe base = .allocate(capacity: max(capacity, 1))
-    }
-
-    mutating func append(_ script: consuming Script) {
-        unsafe (base + count).initialize(to: script)
-        count += 1
-    }
-
-    consuming func take() -> (UnsafeMutablePointer<Script>, Int) {
-        let taken = unsafe (base, count)
-        discard self
-        return unsafe taken
-    }
-
-    deinit {
-        unsafe base.deinitialize(count: count)
-        unsafe base.deallocate()
     }
 }

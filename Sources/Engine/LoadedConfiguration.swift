@@ -1,64 +1,168 @@
+public import AddressTables
 public import ConfigLanguage
 public import LuaRuntime
 import Luadata
+import PcapFilter
+import Procedures
 public import Ruleset
 import ScriptModules
+import States
+import SystemSupport
 
-/// A configuration that is ready to run: rules compiled, every script read, loaded once and found to have its function.
+/// A configuration that is ready to run: rules compiled, tables filled, every script read, loaded once and found to have
+/// its function.
 ///
 /// It is made as a whole or not at all, before anything of the running one is touched.
 public struct LoadedConfiguration: Sendable {
     /// The compiled rules.
-    public let ruleset: CompiledRuleset
+    public private(set) var ruleset: CompiledRuleset
     /// The `set` parameters.
     public let parameters: Parameters
+    /// What of the configuration is hardly meant as it is written.
+    public private(set) var warnings: [Diagnostic]
+    /// The tables, at the indices by which the rules name them.
+    public let tables: TableSet
+    /// What the workers that read the tables say that they do.
+    let readers: ReaderEpochs
+    /// What `set state.…` and `alg` say.
+    let stateParameters: StateParameters
+    /// The steps of each procedure.
+    let steps: [[ProcedureStep]]
+    /// The names of the files that procedures log to, by the places that steps name.
+    let logFiles: [String]
+    /// Whether connections end with the configuration before: after `flush`.
+    let endsConnections: Bool
     /// The texts of the scripts, by their names in the configuration.
-    private let scripts: [String: [UInt8]]
+    private var scripts: [String: [UInt8]]
     private let directory: ScriptDirectory?
     private let print: (@Sendable ([UInt8]) -> Void)?
 
-    /// NPF's state after `flush`: no rules, everything passes; parameters stay as they are.
+    /// NPF's state after `flush`: no rules, tables and connections, everything passes; parameters stay as they are.
     public static func empty(keeping configuration: LoadedConfiguration) -> LoadedConfiguration {
-        LoadedConfiguration(
-            ruleset: .empty, parameters: configuration.parameters, scripts: [:], directory: nil, print: nil)
+        LoadedConfiguration(emptying: configuration)
     }
 
-    private init(
-        ruleset: CompiledRuleset, parameters: Parameters, scripts: [String: [UInt8]], directory: ScriptDirectory?,
-        print: (@Sendable ([UInt8]) -> Void)?
-    ) {
-        self.ruleset = ruleset
-        self.parameters = parameters
-        self.scripts = scripts
-        self.directory = directory
-        self.print = print
+    private init(emptying configuration: LoadedConfiguration) {
+        ruleset = .empty
+        parameters = configuration.parameters
+        warnings = []
+        tables = Self.noTables
+        readers = configuration.readers
+        stateParameters = configuration.stateParameters
+        steps = []
+        logFiles = []
+        endsConnections = true
+        scripts = [:]
+        directory = nil
+        print = nil
     }
 
-    /// Compiles a configuration and loads its scripts from a directory.
+    /// Compiles a configuration, loads its scripts from a directory, and fills its tables.
     ///
     /// - Parameters:
     ///   - text: the configuration, UTF-8.
-    ///   - file: the name that messages about it carry.
+    ///   - file: the name that messages about it carry, and from whose folder its other files are looked up.
     ///   - directory: where the scripts are.
+    ///   - former: the running configuration. Its dynamic rules, and what is in its tables, stay where this one has
+    ///     dynamic rulesets and tables without files of the same names.
+    ///   - now: the time on the clock by which tables' entries expire, in nanoseconds.
     ///   - print: gets what scripts print, a line without its end; without it that is dropped.
     /// - Throws: `ConfigurationErrors`, whose description is `file:line:column: …`, a line a mistake.
     public init(
-        text: [UInt8], file: String, scripts directory: ScriptDirectory,
-        print: (@Sendable ([UInt8]) -> Void)? = nil
+        text: [UInt8], file: String, scripts directory: ScriptDirectory, after former: LoadedConfiguration? = nil,
+        now: Int64 = 0, print: (@Sendable ([UInt8]) -> Void)? = nil
     ) throws(ConfigurationErrors) {
-        let ruleset = try CompiledRuleset(compiling: Configuration(parsing: text, file: file))
-        var scripts: [String: [UInt8]] = [:]
-        for call in ruleset.procedures.map(\.call) where scripts[call.file] == nil {
+        let (configuration, warnings) = try Configuration.parse(text, file: file) { path throws in
+            try File.read(path, limit: 64 << 20)
+        }
+        var ruleset = try CompiledRuleset(compiling: configuration) { try Self.compilePacketFilter($0) }
+        self.warnings = warnings
+        if let former {
+            let adoption = ruleset.adoptingDynamicRules(from: former.ruleset)
+            ruleset = adoption.ruleset
+            self.warnings += adoption.lost.map {
+                Diagnostic(
+                    at: $0.rule.location, "the dynamic rule “\($0.text)” is gone: it looks into a table that is",
+                    severity: .warning)
+            }
+        }
+        self.ruleset = ruleset
+        parameters = ruleset.parameters
+        stateParameters = StateParameters(
+            ruleset.parameters, tracksEcho: configuration.algorithms.contains { $0.kind == .icmp })
+        readers = former?.readers ?? ReaderEpochs()
+        tables = try Self.tables(of: ruleset, in: file, keeping: former?.tables, readers: readers, now: now)
+        var logFiles: [String] = []
+        do throws(Diagnostic) {
+            steps = try ruleset.procedures.map { procedure throws(Diagnostic) in
+                var scripts = 0
+                return try procedure.calls.map { call throws(Diagnostic) in
+                    try ProcedureStep(call, scripts: &scripts, logFiles: &logFiles)
+                }
+            }
+        } catch {
+            throw ConfigurationErrors(error)
+        }
+        self.logFiles = logFiles
+        endsConnections = false
+        self.directory = directory
+        self.print = print
+
+        scripts = [:]
+        for call in scriptCalls where scripts[call.file] == nil {
             do throws(ScriptError) {
                 scripts[call.file] = try directory.script(call.file)
             } catch {
                 throw ConfigurationErrors(Self.diagnostic(error, at: call.location))
             }
         }
-        self.init(
-            ruleset: ruleset, parameters: ruleset.parameters, scripts: scripts, directory: directory, print: print)
         // A procedure that no rule applies must be right as well: it is what the next edit will use.
-        for procedure in ruleset.procedures { _ = try makeScript(of: procedure, log: .none) }
+        for call in scriptCalls { try tryScript(call) }
+    }
+
+    /// Every call of a script: of the procedures, and of the rules that ask one.
+    private var scriptCalls: [ScriptCall] { ruleset.procedures.flatMap(\.scripts) + ruleset.scriptFilters }
+
+    /// The same configuration with other rules in its dynamic rulesets.
+    package func replacingRules(by ruleset: CompiledRuleset) -> LoadedConfiguration {
+        var replaced = self
+        replaced.ruleset = ruleset
+        return replaced
+    }
+
+    private static func tables(
+        of ruleset: CompiledRuleset, in file: String, keeping former: TableSet?, readers: ReaderEpochs, now: Int64
+    ) throws(ConfigurationErrors) -> TableSet {
+        let declarations = try ruleset.tables.map { table throws(ConfigurationErrors) in try TableDeclaration(table) }
+        do throws(TableSetError) {
+            return try TableSet(
+                declarations, capacity: ruleset.parameters[.tableLimit], keeping: former, now: now, readers: readers)
+        } catch {
+            let advice = error.error == .full ? "; `set table.limit` says how many entries it may have" : ""
+            let location: SourceLocation
+            let message: String
+            switch ruleset.tables.first(where: { $0.name == error.table })?.contents {
+            case .declared(let table): (location, message) = (table.location, "\(error)")
+            case .interfaceAddresses(let interface):
+                (location, message) = (
+                    .init(file: file, line: 1, column: 1), "addresses of \(interface): \(error.error)"
+                )
+            case nil: preconditionFailure("every table is declared")
+            }
+            throw ConfigurationErrors(Diagnostic(at: location, message + advice))
+        }
+    }
+
+    private static let noTables: TableSet = {
+        do throws(TableSetError) {
+            return try TableSet([], now: 0, readers: ReaderEpochs())
+        } catch {
+            preconditionFailure("no table has too many entries")
+        }
+    }()
+
+    private static func compilePacketFilter(_ expression: String) throws -> [BPFInstruction] {
+        try PcapExpression.compile(expression).map { BPFInstruction(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k) }
     }
 
     /// The same rules with a script replaced, wherever its file's name is that of `name`.
@@ -71,10 +175,10 @@ public struct LoadedConfiguration: Sendable {
         var scripts = scripts
         for file in scripts.keys where Self.fileName(file) == wanted { scripts[file] = source }
         guard scripts.keys.contains(where: { Self.fileName($0) == wanted }) else { return nil }
-        let replaced = LoadedConfiguration(
-            ruleset: ruleset, parameters: parameters, scripts: scripts, directory: directory, print: print)
-        for procedure in ruleset.procedures where Self.fileName(procedure.call.file) == wanted {
-            _ = try replaced.makeScript(of: procedure, log: .none)
+        var replaced = self
+        replaced.scripts = scripts
+        for call in scriptCalls where Self.fileName(call.file) == wanted {
+            try replaced.tryScript(call)
         }
         return replaced
     }
@@ -82,13 +186,26 @@ public struct LoadedConfiguration: Sendable {
     /// The scripts that the configuration uses, by name.
     public var scriptNames: [String] { scripts.keys.sorted() }
 
-    /// A Lua state of its own for one rule that applies a procedure.
+    /// Finds out whether a script can be loaded; what it says is not heard, and it changes no table.
+    private func tryScript(_ call: ScriptCall) throws(ConfigurationErrors) {
+        let tables = ScriptTables(tables, isTrial: true, clock: Int64(Clock.monotonic))
+        _ = try makeScript(call, log: .none, tables: tables)
+    }
+
+    /// A Lua state of its own for one call of one rule.
     ///
-    /// - Parameter log: where its messages go, those that it has while it is loaded among them.
+    /// - Parameters:
+    ///   - log: where its messages go, those that it has while it is loaded among them.
+    ///   - clock: the time while it is loaded, on the packets' monotonic clock in nanoseconds.
     func makeScript(
-        of procedure: Procedure, log: consuming ScriptLogEntry
+        _ call: ScriptCall, log: consuming ScriptLogEntry, clock: Int64
     ) throws(ConfigurationErrors) -> Script {
-        let call = procedure.call
+        try makeScript(call, log: log, tables: ScriptTables(tables, isTrial: false, clock: clock))
+    }
+
+    private func makeScript(
+        _ call: ScriptCall, log: consuming ScriptLogEntry, tables: consuming ScriptTables
+    ) throws(ConfigurationErrors) -> Script {
         do throws(ScriptError) {
             var state = try LuaState(
                 limits: Limits(
@@ -98,6 +215,11 @@ public struct LoadedConfiguration: Sendable {
             state.installPacketLayouts()
             state.installScriptModules()
             log.serve(&state)
+            tables.serve(&state)
+            // Workers that run may change the tables that the script looks into.
+            guard let reader = readers.register() else { throw ScriptError(.runtime, "too many read the tables") }
+            reader.enter()
+            defer { reader.leave() }
             try state.load(scripts[call.file] ?? [], chunkName: call.file)
             guard let function = state.function(named: call.function) else {
                 throw ScriptError(
@@ -112,7 +234,7 @@ public struct LoadedConfiguration: Sendable {
                         + (function.isVariadic ? "any number of" : "\(function.parameterCount)")
                         + " parameters: expected (pkt), (hdr, pld) or (hdr, pld, ctx)")
             }
-            return Script(state: state, function: function, arity: arity, call: call, log: log)
+            return Script(state: state, function: function, arity: arity, call: call, log: log, tables: tables)
         } catch {
             throw ConfigurationErrors(Self.diagnostic(error, at: call.location))
         }
@@ -125,5 +247,24 @@ public struct LoadedConfiguration: Sendable {
 
     private static func fileName(_ path: String) -> Substring {
         path.split(separator: "/", omittingEmptySubsequences: true).last ?? ""
+    }
+}
+
+extension StateParameters {
+    /// - Parameter tracksEcho: whether there is `alg "icmp"`.
+    fileprivate init(_ parameters: Parameters, tracksEcho: Bool) {
+        self.init()
+        self.tracksEcho = tracksEcho
+        keyInterface = parameters[.stateKeyInterface] == 1
+        keyDirection = parameters[.stateKeyDirection] == 1
+        maximumAcknowledgmentWindow = UInt32(parameters[.tcpMaxAckWindow])
+        strictOrderReset = parameters[.tcpStrictOrderRST] == 1
+        timeouts.tcpNew = UInt32(parameters[.tcpTimeoutNew])
+        timeouts.tcpEstablished = UInt32(parameters[.tcpTimeoutEstablished])
+        timeouts.tcpHalfClose = UInt32(parameters[.tcpTimeoutHalfClose])
+        timeouts.tcpClose = UInt32(parameters[.tcpTimeoutClose])
+        timeouts.tcpTimeWait = UInt32(parameters[.tcpTimeoutTimeWait])
+        timeouts.genericNew = UInt32(parameters[.genericTimeoutNew])
+        timeouts.genericEstablished = UInt32(parameters[.genericTimeoutEstablished])
     }
 }

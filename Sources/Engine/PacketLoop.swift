@@ -1,3 +1,4 @@
+import AddressTables
 import Packet
 import PacketQueue
 import Ruleset
@@ -14,10 +15,12 @@ struct PacketLoop: ~Copyable {
     private var answers: RawSocket?
     private let answer: UnsafeMutableRawBufferPointer
     private var interfaceGeneration = 0
+    /// What the tables are read in: held while a batch is decided.
+    private let tables: ReaderEpochs.Reader
 
     init(
         queue: consuming PacketQueue, filter: UnsafeMutablePointer<Filter>, mailbox: WorkerMailbox,
-        answers: consuming RawSocket?
+        answers: consuming RawSocket?, tables: consuming ReaderEpochs.Reader
     ) throws(Errno) {
         let epoll = try Epoll(capacity: 2)
         try epoll.add(queue.descriptor, token: 0)
@@ -26,6 +29,7 @@ struct PacketLoop: ~Copyable {
         self.queue = queue
         self.mailbox = mailbox
         self.answers = answers
+        self.tables = tables
         unsafe self.filter = unsafe filter
         unsafe answer = .allocate(byteCount: Refusal.maximumLength, alignment: 16)
         unsafe interfaces.learn(filter.pointee.ruleset.interfaceNames)
@@ -43,14 +47,19 @@ struct PacketLoop: ~Copyable {
             mailbox.turns.add()
             if mailbox.hasMail { try takeMail() }
             let count = try queue.receive()
+            let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
+            unsafe filter.pointee.collectStates(now: clock)
             guard count > 0 else {
+                unsafe filter.pointee.publishStates()
                 if mailbox.isStopping { return }
                 wait()
                 continue
             }
-            let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
+            tables.enter()
             for index in 0..<count { decide(queue.packet(at: index), time: time, clock: clock) }
+            tables.leave()
             try queue.sendVerdicts()
+            unsafe filter.pointee.publishStates()
             mailbox.overruns.set(queue.overruns)
             mailbox.lostVerdicts.set(queue.lostVerdicts)
         }
@@ -71,8 +80,8 @@ struct PacketLoop: ~Copyable {
         let decision = unsafe filter.pointee.decide(
             packet.payload,
             from: PacketOrigin(
-                interface: interface, interfaceName: name, direction: direction, time: time, clock: clock,
-                mark: packet.mark))
+                interface: interface, interfaceIndex: index, interfaceName: name, direction: direction, time: time,
+                clock: clock, mark: packet.mark, originalLength: packet.originalLength))
 
         switch decision.verdict {
         case .pass where unsafe decision.isChanged && packet.payload.count < packet.originalLength:
@@ -101,15 +110,15 @@ struct PacketLoop: ~Copyable {
         if sent != nil { unsafe filter.pointee.countAnswer() }
     }
 
-    /// Takes a new filter and whatever else the control thread has for this worker.
+    /// Does what the control thread has for this worker.
     private mutating func takeMail() throws(PacketQueueError) {
-        if let next = unsafe mailbox.takeFilter() {
-            let failOpen = unsafe next.pointee.failOpen
-            if unsafe filter.pointee.failOpen != failOpen { try queue.setFailOpen(failOpen) }
-            unsafe interfaces.learn(next.pointee.ruleset.interfaceNames)
-            let old = unsafe filter
-            unsafe filter = next
-            unsafe mailbox.giveBack(old)
+        if let errand = mailbox.takeErrand() {
+            let failOpen = unsafe filter.pointee.failOpen
+            unsafe errand.work(&filter)
+            if unsafe filter.pointee.failOpen != failOpen { try queue.setFailOpen(!failOpen) }
+            unsafe interfaces.learn(filter.pointee.ruleset.interfaceNames)
+            unsafe filter.pointee.publishStates()
+            mailbox.finishErrand()
         }
         let generation = mailbox.interfaceGeneration
         if generation != interfaceGeneration {

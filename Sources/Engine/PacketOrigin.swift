@@ -5,6 +5,8 @@ public import Packet
 public struct PacketOrigin: BitwiseCopyable {
     /// The interface as the ruleset numbers those that it names; 0 for another.
     public var interface: UInt16
+    /// The interface as the kernel numbers it, which tells the states of one from another's.
+    public var interfaceIndex: UInt32
     /// The interface's name, ending in NUL, for scripts that ask.
     public var interfaceName: UnsafePointer<CChar>
     /// Which side of the interface.
@@ -15,18 +17,22 @@ public struct PacketOrigin: BitwiseCopyable {
     public var clock: Int64
     /// The packet's mark.
     public var mark: UInt32
+    /// Bytes of the packet, of which the queue may show fewer.
+    public var originalLength: Int
 
     /// Makes an origin of its parts; the name must outlive it.
     public init(
-        interface: UInt16, interfaceName: UnsafePointer<CChar>, direction: Direction, time: Int64, clock: Int64,
-        mark: UInt32 = 0
+        interface: UInt16, interfaceIndex: UInt32 = 0, interfaceName: UnsafePointer<CChar>, direction: Direction,
+        time: Int64, clock: Int64, mark: UInt32 = 0, originalLength: Int = 0
     ) {
         unsafe self.interface = interface
+        unsafe self.interfaceIndex = interfaceIndex
         unsafe self.interfaceName = unsafe interfaceName
         unsafe self.direction = direction
         unsafe self.time = time
         unsafe self.clock = clock
         unsafe self.mark = mark
+        unsafe self.originalLength = originalLength
     }
 
     /// The direction's name, ending in NUL.

@@ -2,7 +2,6 @@ public import CaptureFile
 public import Packet
 import Ruleset
 public import ScriptModules
-import SystemSupport
 
 /// Runs the packets of a capture file through a filter, at the capture's own time.
 public struct Replay: ~Copyable {
@@ -42,8 +41,7 @@ public struct Replay: ~Copyable {
     public private(set) var messagesDropped: UInt64 = 0
 
     private var capture: CaptureFile
-    private var filter: Filter
-    private let log: ScriptLog
+    private var filter: OfflineFilter
     private let interface: String?
     private let direction: CaptureDirection
     /// The latest time so far: captures of several interfaces step back.
@@ -60,13 +58,10 @@ public struct Replay: ~Copyable {
         direction: CaptureDirection
     ) throws {
         self.capture = capture
-        let totals = TotalCounters()
-        let log = ScriptLog(totals: totals, interval: 0)
-        filter = try Filter(configuration, totals: totals, log: log, seed: 0)
-        self.log = log
+        filter = try OfflineFilter(configuration)
         self.interface = interface
         self.direction = direction
-        while let said = log.take() {
+        while let said = filter.messages.take() {
             if let level = said.level { loggedAtStart.append(LoggedMessage(level: level, text: said.text)) }
         }
     }
@@ -82,32 +77,22 @@ public struct Replay: ~Copyable {
             number: captured.number, time: captured.time, interface: name, direction: side == .in ? "in" : "out")
         guard let range = captured.packet else { return outcome }
 
-        let known = filter.ruleset.interfaceNames
-        let number = name.flatMap { known.firstIndex(of: $0) }.map { UInt16($0 + 1) } ?? 0
         clock = max(clock, captured.time)
         // A script may change the packet; the capture stays as it is.
         var packet = Array(capture.bytes[range])
         outcome.headers = try? PacketHeaders(parsing: unsafe packet.span.bytes)
-        let text = InterfaceName(name ?? "")
-        let decision = unsafe withUnsafeBytes(of: text) { text in
-            unsafe packet.withUnsafeMutableBytes { packet in
-                unsafe filter.decide(
-                    packet,
-                    from: PacketOrigin(
-                        interface: number, interfaceName: text.baseAddress!.assumingMemoryBound(to: CChar.self),
-                        direction: side == .in ? .in : .out, time: captured.time, clock: clock))
-            }
-        }
+        let decision = filter.decide(
+            &packet, on: name, side == .in ? .in : .out, time: captured.time, clock: clock)
         outcome.decision = decision
-        if decision.entry > 0 { outcome.rule = filter.ruleset.rules[Int(decision.entry)].text }
-        while let said = log.take() {
+        if decision.entry > 0 { outcome.rule = filter.filter.ruleset.rules[Int(decision.entry)].text }
+        while let said = filter.messages.take() {
             if let level = said.level {
                 outcome.logged.append(LoggedMessage(level: level, text: said.text))
             } else {
                 outcome.message = said.text
             }
         }
-        messagesDropped += log.takeDropped()
+        messagesDropped += filter.messages.takeDropped()
         return outcome
     }
 }

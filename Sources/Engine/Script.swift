@@ -24,20 +24,24 @@ struct Script: ~Copyable {
     private let views: PacketViews
     let errorPolicy: ErrorPolicy
     private let log: ScriptLogEntry
+    private let tables: ScriptTables
 
-    /// - Parameter log: where the state's messages go.
+    /// - Parameters:
+    ///   - log: where the state's messages go.
+    ///   - tables: what its scripts find by `npf.table`.
     init(
         state: consuming LuaState, function: FunctionReference, arity: Arity, call: ScriptCall,
-        log: consuming ScriptLogEntry
+        log: consuming ScriptLogEntry, tables: consuming ScriptTables
     ) {
         var state = state
         views = PacketViews(for: &state)
         self.state = state
         self.function = function
         self.arity = arity
-        allowsEdits = call.allowsEdits
+        allowsEdits = call.mayEdit
         errorPolicy = call.errorPolicy
         self.log = log
+        self.tables = tables
     }
 
     /// Bytes that the state holds.
@@ -56,6 +60,7 @@ struct Script: ~Copyable {
     ) -> FilterResult {
         state.setTime(nanoseconds: unsafe origin.time)
         log.setClock(unsafe origin.clock)
+        tables.setClock(unsafe origin.clock)
         let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[..<headers.length])
         var header = unsafe Region(
             whole, isWritable: allowsEdits, layout: views.layout(headers), marks: PacketViews.marks(headers))
@@ -70,6 +75,9 @@ struct Script: ~Copyable {
             nanoseconds: origin.time, mark: origin.mark)
         return unsafe state.filter(function, header, payload, context: context)
     }
+
+    /// Whether the last call, which answered `keep`, returned `true` and not nothing.
+    var isAffirmed: Bool { state.isAffirmed }
 
     /// Copies what the last failed call said, cut to the buffer.
     ///

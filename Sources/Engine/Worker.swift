@@ -1,16 +1,29 @@
+import AddressTables
 import PacketQueue
+import Procedures
+import Ruleset
 import ScriptModules
 import Synchronization
 import SystemSupport
 
-/// What the control thread and a worker say to each other, without a lock.
+/// Work that the control thread has a worker do between two batches of packets.
 ///
-/// A filter is handed over as the address of memory that belongs to whoever holds the address: the control thread
-/// until it is sent, the worker until it gives it back.
+/// The control thread waits meanwhile, so what the work refers to is the worker's alone.
+@safe
+final class Errand: @unchecked Sendable {
+    /// Gets the address of the worker's filter, and may put another in its place.
+    let work: (inout UnsafeMutablePointer<Filter>) -> Void
+
+    init(_ work: @escaping (inout UnsafeMutablePointer<Filter>) -> Void) {
+        unsafe self.work = unsafe work
+    }
+}
+
+/// What the control thread and a worker say to each other, without a lock.
 final class WorkerMailbox: Sendable {
     /// Wakes the worker.
     let wake: EventDescriptor
-    /// Tells the control thread that a filter was given back, or that the worker has ended.
+    /// Tells the control thread that an errand is done, or that the worker has ended.
     let reply: EventDescriptor
     /// How often the worker's loop has turned: what the watchdog looks at.
     let turns = Counter()
@@ -18,8 +31,9 @@ final class WorkerMailbox: Sendable {
     let lostVerdicts = Counter()
 
     private let mail = Atomic<Bool>(false)
-    private let next = Atomic<UInt>(0)
-    private let old = Atomic<UInt>(0)
+    /// An errand that nobody has begun, as a reference that whoever takes it owns.
+    private let errand = Atomic<UInt>(0)
+    private let done = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let hurrying = Atomic<Bool>(false)
     private let inspecting = Atomic<Bool>(true)
@@ -38,28 +52,34 @@ final class WorkerMailbox: Sendable {
     var isInspecting: Bool { inspecting.load(ordering: .relaxed) }
     var interfaceGeneration: Int { generation.load(ordering: .acquiring) }
 
-    func takeFilter() -> UnsafeMutablePointer<Filter>? {
-        unsafe UnsafeMutablePointer(bitPattern: next.exchange(0, ordering: .acquiringAndReleasing))
+    /// An errand that waits.
+    func takeErrand() -> Errand? {
+        let taken = errand.exchange(0, ordering: .acquiringAndReleasing)
+        return unsafe UnsafeRawPointer(bitPattern: taken).map {
+            unsafe Unmanaged<Errand>.fromOpaque($0).takeRetainedValue()
+        }
     }
 
-    func giveBack(_ filter: UnsafeMutablePointer<Filter>) {
-        old.store(UInt(bitPattern: filter), ordering: .releasing)
+    func finishErrand() {
+        done.store(true, ordering: .releasing)
         reply.signal()
     }
 
     // The control thread's side.
 
-    func send(_ filter: UnsafeMutablePointer<Filter>) {
-        next.store(UInt(bitPattern: filter), ordering: .releasing)
+    func send(_ errand: Errand) {
+        done.store(false, ordering: .relaxed)
+        let reference = unsafe Unmanaged.passRetained(errand).toOpaque()
+        self.errand.store(UInt(bitPattern: reference), ordering: .releasing)
         wakeUp()
     }
 
-    /// Takes a filter back that was sent but not yet taken.
-    func recall() -> UnsafeMutablePointer<Filter>? { unsafe takeFilter() }
+    /// Takes an errand back that the worker has not begun.
+    ///
+    /// Returns whether it was still there.
+    func recallErrand() -> Bool { takeErrand() != nil }
 
-    func takeOldFilter() -> UnsafeMutablePointer<Filter>? {
-        unsafe UnsafeMutablePointer(bitPattern: old.exchange(0, ordering: .acquiringAndReleasing))
-    }
+    var isErrandDone: Bool { done.load(ordering: .acquiring) }
 
     func inspect(_ on: Bool) { inspecting.store(on, ordering: .relaxed) }
 
@@ -86,8 +106,10 @@ final class WorkerMailbox: Sendable {
 final class Worker {
     let mailbox: WorkerMailbox
     let totals: TotalCounters
+    /// The packets that the running configuration's procedures log.
+    private(set) var log: PacketLog
     /// What the running filter's scripts say.
-    private(set) var log: ScriptLog
+    private(set) var messages: ScriptLog
     private let leastLevel: LogLevel?
     private(set) var ruleCounters: RuleCounterTable
     private let ending: Ending
@@ -117,17 +139,24 @@ final class Worker {
         let mailbox = try WorkerMailbox()
         let ending = Ending()
         totals = TotalCounters()
-        let log = ScriptLog(totals: totals, leastLevel: leastLevel)
+        let log = PacketLog()
+        let messages = ScriptLog(totals: totals, leastLevel: leastLevel)
         self.log = log
+        self.messages = messages
         self.leastLevel = leastLevel
         self.mailbox = mailbox
         self.ending = ending
 
         let filter = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
-        unsafe filter.initialize(to: try Filter(configuration, totals: totals, log: log, seed: seed))
+        unsafe filter.initialize(
+            to: try Filter(configuration, totals: totals, messages: messages, log: log, seed: seed))
         ruleCounters = unsafe filter.pointee.counters
+        guard let reader = configuration.readers.register() else {
+            throw SystemError("too many workers read the tables")
+        }
         let loop = Handover(
-            try unsafe PacketLoop(queue: queue, filter: filter, mailbox: mailbox, answers: answers))
+            try unsafe PacketLoop(
+                queue: queue, filter: filter, mailbox: mailbox, answers: answers, tables: reader))
         thread = try WorkerThread(name: "npflua-worker") {
             var message: String?
             do throws(PacketQueueError) {
@@ -148,36 +177,61 @@ final class Worker {
     /// Whether the loop has ended, and what went wrong if something did.
     var ended: (Bool, String?) { (ending.isOver, ending.message) }
 
-    /// Puts a configuration in place of the running one, between two batches of packets.
+    /// Puts a configuration in place of the running one, between two batches of packets; connections go on.
     ///
-    /// Returns what the old one's scripts have said.
+    /// - Parameter former: the running configuration.
+    /// - Returns: the packets that the former configuration's procedures have logged, and what its scripts have said.
     /// - Throws: what loading a script throws, or a sentence where the worker does not answer; the old one goes on.
-    func replace(_ configuration: LoadedConfiguration, seed: UInt64) throws -> ScriptLog {
-        let log = ScriptLog(totals: totals, leastLevel: leastLevel)
-        let filter = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
+    func replace(_ former: LoadedConfiguration, by configuration: LoadedConfiguration, seed: UInt64) throws
+        -> (PacketLog, ScriptLog)
+    {
+        let log = PacketLog()
+        let messages = ScriptLog(totals: totals, leastLevel: leastLevel)
+        let new = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
         do {
-            unsafe filter.initialize(
-                to: try Filter(configuration, totals: totals, log: log, seed: seed))
+            unsafe new.initialize(
+                to: try Filter(
+                    configuration, totals: totals, messages: messages, log: log, seed: seed, after: former))
         } catch {
-            unsafe filter.deallocate()
+            unsafe new.deallocate()
             throw error
         }
-        let counters = unsafe filter.pointee.counters
-        unsafe mailbox.send(filter)
+        let counters = unsafe new.pointee.counters
+        var unused = unsafe new
+        defer { unsafe Self.free(unused) }
+        try unsafe perform { filter in
+            unsafe new.pointee.takeOver(&filter.pointee)
+            unsafe unused = unsafe filter
+            unsafe filter = unsafe new
+        }
+        ruleCounters = counters
+        defer { (self.log, self.messages) = (log, messages) }
+        return (self.log, self.messages)
+    }
+
+    /// Has the worker walk other dynamic rules; all else stays as it is.
+    func replaceRules(by ruleset: CompiledRuleset) throws {
+        // The old rules are freed here, not on the packet path.
+        var former: CompiledRuleset?
+        try unsafe perform { filter in unsafe former = filter.pointee.exchangeRules(for: ruleset) }
+        withExtendedLifetime(former) {}
+        former = nil
+    }
+
+    /// Has the worker do something between two batches of packets, and waits until it is done.
+    ///
+    /// - Throws: a sentence where the worker does not answer; then nothing was done.
+    func perform(_ work: @escaping (inout UnsafeMutablePointer<Filter>) -> Void) throws {
+        mailbox.send(unsafe Errand(work))
         let deadline = Clock.monotonic + 5_000_000_000
-        while true {
-            if let old = unsafe mailbox.takeOldFilter() {
-                unsafe Self.free(old)
-                ruleCounters = counters
-                defer { self.log = log }
-                return self.log
-            }
-            // What the worker has not taken by now can be had back; what it has taken it is about to answer for.
-            if Clock.monotonic > deadline || ending.isOver, let unread = unsafe mailbox.recall() {
-                unsafe Self.free(unread)
+        while !mailbox.isErrandDone {
+            // What the worker has not begun by now can be had back; what it has begun it is about to end.
+            if Clock.monotonic > deadline || ending.isOver, mailbox.recallErrand() {
                 throw SystemError("the packet loop does not answer: nothing was changed")
             }
-            if ending.isOver { throw SystemError(ending.message ?? "the packet loop has ended") }
+            if ending.isOver && !mailbox.isErrandDone {
+                throw SystemError(ending.message ?? "the packet loop has ended")
+            }
             mailbox.reply.wait(milliseconds: 100)
         }
     }

@@ -27,6 +27,9 @@ extension LuaState {
         return unsafe filter(function, regions.span, context)
     }
 
+    /// Whether the filter function that was called last, and answered `keep`, returned `true` and not nothing.
+    public var isAffirmed: Bool { unsafe ls_affirmed(shim) }
+
     @inline(__always)
     private func filter(
         _ function: FunctionReference, _ regions: borrowing Span<ls_region>, _ context: FilterContext?

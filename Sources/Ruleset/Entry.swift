@@ -1,43 +1,43 @@
 import ConfigLanguage
 import Packet
 
-/// A rule or a group's header as the packet path reads it: plain memory, most criteria in one comparison.
+/// A rule, a group's header or a dynamic ruleset as the packet path reads it: a cache line of plain memory, in which
+/// most criteria are.
 struct Entry: BitwiseCopyable {
+    enum Kind: UInt8, BitwiseCopyable {
+        case rule
+        case group
+        case ruleset
+    }
+
     /// What must be in the bits of `key.mask`.
     var key = KeyTest()
     var source = EndpointTest()
     var destination = EndpointTest()
-    var firstProtocol: Int32 = 0
-    /// 0 where any protocol matches, or the key says which.
-    var protocolCount: Int32 = 0
-    /// Of a group: the index of the entry behind its last member, to go on with where its header does not match.
-    var end: Int32 = 0
+    /// The index of the entry behind a group's last member, or a dynamic ruleset's index.
+    var target: Int32 = 0
     /// The index of the procedure; -1 for none.
     var procedure: Int32 = -1
-    var isGroup = false
-    var isFinal = false
-    var blocks = false
+    /// The index of the criteria that few rules have; -1 for none.
+    var rest: Int32 = -1
+    var kind = Kind.rule
+    var decision = Decision()
     var returnPolicy = ReturnPolicy.none
-}
+    var state = StateKind.none
 
-/// The places, in bits, of the facts about a packet that a rule compares bit by bit; they make one number, its key.
-enum KeyField: UInt64 {
-    /// The interface's id in 16 bits.
-    case interface = 0
-    /// ICMP type and code in 16 bits.
-    case icmp = 16
-    /// The TCP flags in 8 bits.
-    case flags = 32
-    /// The transport protocol in 8 bits.
-    case transportProtocol = 40
-    /// The direction in 1 bit.
-    case direction = 48
-    /// 1 for IPv6.
-    case isIPv6 = 49
-    /// 1 for a fragment that has no layer 4 header.
-    case isLaterFragment = 50
+    /// What a match means.
+    struct Decision: BitwiseCopyable {
+        var rawValue: UInt8 = 0
 
-    func bits(_ value: some BinaryInteger) -> UInt64 { UInt64(truncatingIfNeeded: value) &<< rawValue }
+        var isFinal: Bool { rawValue & 1 != 0 }
+        var blocks: Bool { rawValue & 2 != 0 }
+
+        init() {}
+
+        init(isFinal: Bool, blocks: Bool) {
+            rawValue = (isFinal ? 1 : 0) | (blocks ? 2 : 0)
+        }
+    }
 }
 
 /// The criteria on a packet's key.
@@ -51,36 +51,62 @@ struct KeyTest: BitwiseCopyable {
         self.mask |= field.bits(mask)
     }
 
+    @inline(always)
     func matches(_ key: UInt64) -> Bool { key & mask == match }
+
+    /// Whether what is demanded in the bits of `field` is in `key`.
+    func matches(_ key: UInt64, in field: KeyField) -> Bool {
+        (key ^ match) & mask & field.bits(field.width) == 0
+    }
 }
 
-/// What one end of a packet must be; indices into the ruleset's tables.
+/// What one end of a packet must be: ranges that wrap around, and lists for what is no range.
+///
+/// A number `x` is in the range if `x - first <= span`; so all numbers but those of a range are a range as well.
 struct EndpointTest: BitwiseCopyable {
-    var firstAddress: Int32 = 0
-    /// 0 where any address matches.
-    var addressCount: Int32 = 0
+    /// The range of the low 32 bits of the address, which are all of an IPv4 address.
+    var firstAddress: UInt32 = 0
+    var addressSpan = UInt32.max
+    var firstPort: UInt16 = 0
+    var portSpan = UInt16.max
+    /// The index of the lists; -1 for none.
+    var lists: Int32 = -1
+
+    @inline(always)
+    func contains(address: UInt128) -> Bool {
+        UInt32(truncatingIfNeeded: address) &- firstAddress <= addressSpan
+    }
+
+    @inline(always)
+    func contains(port: UInt16) -> Bool { port &- firstPort <= portSpan }
+}
+
+/// The lists of one end of a packet: indices into the ruleset's arrays.
+struct EndpointLists: BitwiseCopyable, Hashable {
     var firstPort: Int32 = 0
-    /// 0 where any port matches.
+    /// 0 where the ports are no list.
     var portCount: Int32 = 0
-    /// Whether the address must be in none of the ranges.
+    var firstRange: Int32 = 0
+    var rangeCount: Int32 = 0
+    var firstTable: Int32 = 0
+    var tableCount: Int32 = 0
+    var hash: Int32 = 0
+    /// The slots of the hash less 1; -1 for no hash.
+    var hashMask: Int32 = -1
+    /// Whether the addresses are a list.
+    var hasAddresses = false
+    /// Whether the address must be in none of them.
     var isNegated = false
 }
 
-/// The numbers from `first` to `last`, both included.
-struct NumberRange<Number: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>: BitwiseCopyable {
-    var first: Number
-    var last: Number
-
-    /// The ranges in ascending order, those that touch each other merged.
-    static func merged(_ ranges: [NumberRange]) -> [NumberRange] {
-        var merged: [NumberRange] = []
-        for range in ranges.sorted(by: { $0.first < $1.first }) {
-            if let last = merged.last?.last, last == .max || range.first <= last + 1 {
-                merged[merged.count - 1].last = max(last, range.last)
-            } else {
-                merged.append(range)
-            }
-        }
-        return merged
-    }
+/// The criteria that few rules have.
+struct RestTest: BitwiseCopyable {
+    var firstProtocol: Int32 = 0
+    /// 0 where any protocol matches, or the key says which.
+    var protocolCount: Int32 = 0
+    var firstInstruction: Int32 = 0
+    /// 0 for no packet filter.
+    var instructionCount: Int32 = 0
+    /// The index of the script to ask; -1 for none.
+    var script: Int32 = -1
 }

@@ -2,10 +2,51 @@ public import ConfigLanguage
 
 /// A rule procedure: what a rule's `apply` runs on the packets that the rule decides about.
 public struct Procedure: Sendable, Hashable {
+    /// A call of a procedure.
+    public enum Call: Sendable, Hashable {
+        /// A function of a Lua script.
+        case script(ScriptCall)
+        /// The packet is written down.
+        case log(Configuration.LogCall)
+        /// The packet is made ordinary.
+        case normalize(Configuration.NormalizeCall)
+        /// The packet is blocked at random.
+        case randomBlock(Configuration.RandomBlockCall)
+        /// The packet is blocked where its kind takes more than its share.
+        case rateLimit(Configuration.RateLimitCall)
+    }
+
     /// The name that `apply` refers to.
     public let name: String
-    /// The script function that it calls.
-    public let call: ScriptCall
+    /// The calls in their order, at least one.
+    public let calls: [Call]
+
+    /// The calls of scripts among the calls.
+    public var scripts: [ScriptCall] {
+        calls.compactMap { if case .script(let call) = $0 { call } else { nil } }
+    }
+}
+
+/// A table that rules look into; an entry has its index.
+public struct RulesetTable: Sendable, Hashable {
+    /// Where its addresses come from.
+    public enum Contents: Sendable, Hashable {
+        /// From its file, from `npfctl table` and from scripts.
+        case declared(Configuration.Table)
+        /// They are those that the interface of this name has at the moment, of both families.
+        case interfaceAddresses(String)
+    }
+
+    /// Where its addresses come from.
+    public let contents: Contents
+
+    /// The table's name; of an interface's addresses, as in NPF, `.ifnet-` and the interface's name.
+    public var name: String {
+        switch contents {
+        case .declared(let table): table.name
+        case .interfaceAddresses(let interface): ".ifnet-\(interface)"
+        }
+    }
 }
 
 /// The call of a script's function with all its limits.
@@ -16,8 +57,8 @@ public struct ScriptCall: Sendable, Hashable {
     public let file: String
     /// What an error of the script does to the packet.
     public let errorPolicy: ErrorPolicy
-    /// Whether the script may change packets.
-    public let allowsEdits: Bool
+    /// Whether the script may change the packet.
+    public let mayEdit: Bool
     /// The instructions that a call may take.
     public let instructions: Int
     /// The bytes that the Lua state may take.
@@ -30,20 +71,43 @@ public struct ScriptCall: Sendable, Hashable {
 
 /// The `set` parameters of a configuration.
 public struct Parameters: Sendable, Hashable {
+    private var values: [Parameter: Int] = [:]
+
+    /// What `settings` say, the later before the earlier; what they do not say has its default value.
+    init(_ settings: [Configuration.Setting]) {
+        for setting in settings { values[setting.parameter] = setting.value }
+    }
+
+    /// The value of a parameter, in its unit.
+    public subscript(parameter: Parameter) -> Int { values[parameter] ?? parameter.defaultValue }
+
     /// Whether packets that cannot be judged pass (`set fail open`).
-    public let failOpen: Bool
+    public var failOpen: Bool { self[.fail] == 1 }
     /// The first NFQUEUE number.
-    public let queueNumber: UInt16
+    public var queueNumber: UInt16 { UInt16(self[.queueNumber]) }
     /// The packets that wait in a queue at most.
-    public let queueLength: UInt32
+    public var queueLength: UInt32 { UInt32(self[.queueLength]) }
     /// The instructions that a script call may take where its procedure does not say less.
-    public let luaInstructions: Int
+    public var luaInstructions: Int { self[.luaInstructions] }
     /// The bytes that a Lua state may take where its procedure does not say less.
-    public let luaMemory: Int
+    public var luaMemory: Int { self[.luaMemory] }
     /// The milliseconds that a script call may take where its procedure does not say less.
-    public let luaMilliseconds: Int
-    /// Whether scripts may change packets where their procedures do not say no.
-    public let luaEdit: Bool
+    public var luaMilliseconds: Int { self[.luaTime] }
+}
+
+extension Procedure {
+    init(_ procedure: Configuration.Procedure, within parameters: Parameters) throws(Diagnostic) {
+        name = procedure.name
+        calls = try procedure.calls.map { call throws(Diagnostic) in
+            switch call {
+            case .lua(let call): .script(try ScriptCall(call, within: parameters))
+            case .log(let call): .log(call)
+            case .normalize(let call): .normalize(call)
+            case .randomBlock(let call): .randomBlock(call)
+            case .rateLimit(let call): .rateLimit(call)
+            }
+        }
+    }
 }
 
 extension ScriptCall {
@@ -51,44 +115,38 @@ extension ScriptCall {
     ///
     /// - Throws: A diagnostic where a limit is larger than the parameter: a procedure can only narrow them.
     init(_ call: Configuration.LuaCall, within parameters: Parameters) throws(Diagnostic) {
-        func narrowed(
-            _ limit: Configuration.Limit?, _ parameter: Parameter, _ value: Int
-        ) throws(Diagnostic) -> Int {
+        func narrowed(_ limit: Configuration.Limit?, _ parameter: Parameter) throws(Diagnostic) -> Int {
+            let value = parameters[parameter]
             guard let limit else { return value }
             guard limit.value <= value else {
                 throw Diagnostic(
                     at: limit.location,
-                    "\(limit.value) is more than `set \(parameter.rawValue)` allows, which is \(value); raise that first"
-                )
+                    parameter.form == .flag
+                        ? "`set \(parameter.rawValue) off` forbids it; set that to `on` first"
+                        : "\(limit.value) is more than `set \(parameter.rawValue)` allows, which is \(value); "
+                            + "raise that first")
             }
             return limit.value
         }
         function = call.function
         file = call.file ?? "\(call.function).lua"
         errorPolicy = call.errorPolicy ?? (parameters.failOpen ? .pass : .block)
-        allowsEdits = call.allowsEdits ?? parameters.luaEdit
-        guard parameters.luaEdit || !allowsEdits else {
-            throw Diagnostic(at: call.location, "`edit on` is more than `set lua.edit off` allows; change that first")
-        }
-        instructions = try narrowed(call.instructions, .luaInstructions, parameters.luaInstructions)
-        memory = try narrowed(call.memory, .luaMemory, parameters.luaMemory)
-        milliseconds = try narrowed(call.milliseconds, .luaTime, parameters.luaMilliseconds)
+        mayEdit = try narrowed(call.edit, .luaEdit) == 1
+        instructions = try narrowed(call.instructions, .luaInstructions)
+        memory = try narrowed(call.memory, .luaMemory)
+        milliseconds = try narrowed(call.milliseconds, .luaTime)
         location = call.location
     }
-}
 
-extension Parameters {
-    /// What `settings` say, the later before the earlier, and the default values.
-    init(_ settings: [Configuration.Setting]) {
-        func value(_ parameter: Parameter) -> Int {
-            settings.last { $0.parameter == parameter }?.value ?? parameter.defaultValue
-        }
-        failOpen = value(.fail) == 1
-        queueNumber = UInt16(value(.queueNumber))
-        queueLength = UInt32(value(.queueLength))
-        luaInstructions = value(.luaInstructions)
-        luaMemory = value(.luaMemory)
-        luaMilliseconds = value(.luaTime)
-        luaEdit = value(.luaEdit) == 1
+    /// A script that a rule asks whether it matches: it has the parameters' limits and changes nothing.
+    init(_ filter: Configuration.ScriptFilter, within parameters: Parameters) {
+        function = filter.function
+        file = filter.file
+        errorPolicy = parameters.failOpen ? .pass : .block
+        mayEdit = false
+        instructions = parameters.luaInstructions
+        memory = parameters.luaMemory
+        milliseconds = parameters.luaMilliseconds
+        location = filter.location
     }
 }

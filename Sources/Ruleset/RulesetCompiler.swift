@@ -1,26 +1,31 @@
 import ConfigLanguage
-import Packet
+
+/// What compiles the expressions of `pcap-filter`, for packets that begin with their IP header.
+public typealias PacketFilterCompiler = (_ expression: String) throws -> [BPFInstruction]
 
 /// Lowers a configuration to the flat arrays of the packet path.
 struct RulesetCompiler {
     let parameters: Parameters
     private(set) var procedures: [Procedure] = []
+    private(set) var scriptFilters: [ScriptCall] = []
     private(set) var descriptions: [RuleDescription]
-    private(set) var interfaceNames: [String] = []
-    private(set) var entries: [Entry] = []
-    private(set) var addresses: [NumberRange<UInt128>] = []
-    private(set) var ports: [NumberRange<UInt16>] = []
-    private(set) var protocols: [NumberRange<UInt8>] = []
+    private(set) var rulesets: [Configuration.DynamicRuleset] = []
+    private(set) var names: NameTable
+    private(set) var rules = LoweredRules()
 
-    private var interfaceIDs: [String: UInt16] = [:]
     private var procedureIndices: [String: Int32] = [:]
+    private let compilePacketFilter: PacketFilterCompiler
 
-    init(_ configuration: Configuration) throws(Diagnostic) {
+    init(
+        _ configuration: Configuration, packetFilter: @escaping PacketFilterCompiler
+    ) throws(Diagnostic) {
+        compilePacketFilter = packetFilter
         parameters = Parameters(configuration.settings)
         descriptions = [RuleDescription(kind: .noMatch, text: "no rule matched", location: nil, depth: 0)]
-        for procedure in configuration.procedures {
+        names = NameTable(configuration.tables)
+        for procedure in configuration.procedures where !procedure.calls.isEmpty {
             procedureIndices[procedure.name] = Int32(procedures.count)
-            procedures.append(Procedure(name: procedure.name, call: try ScriptCall(procedure.call, within: parameters)))
+            procedures.append(try Procedure(procedure, within: parameters))
         }
         for group in configuration.groups {
             try append(group, depth: 0)
@@ -29,117 +34,119 @@ struct RulesetCompiler {
 
     /// Appends a group and its members, at most 16 levels deep.
     private mutating func append(_ group: Configuration.Group, depth: Int) throws(Diagnostic) {
-        var header = Entry()
-        header.isGroup = true
-        require(group.direction, in: &header)
-        try require(group.interface, at: group.location, in: &header)
-        let index = entries.count
-        append(header, RuleDescription(kind: .group, text: group.headerText, location: group.location, depth: depth))
+        let index = rules.entries.count
+        try appendHeader(.group, group.direction, group.interface, target: 0, at: group.location)
+        descriptions.append(
+            RuleDescription(kind: .group, text: group.headerText, location: group.location, depth: depth))
         for item in group.items {
             switch item {
             case .group(let group): try append(group, depth: depth + 1)
             case .rule(let rule): try append(rule, depth: depth + 1)
+            case .ruleset(let ruleset):
+                let target = Int32(rulesets.count)
+                rulesets.append(ruleset)
+                try appendHeader(.ruleset, ruleset.direction, ruleset.interface, target: target, at: ruleset.location)
+                descriptions.append(
+                    RuleDescription(kind: .ruleset, text: ruleset.text, location: ruleset.location, depth: depth + 1))
             }
         }
-        entries[index].end = Int32(entries.count)
+        rules.endGroup(at: index)
+    }
+
+    private mutating func appendHeader(
+        _ kind: Entry.Kind, _ direction: Configuration.Direction?, _ interface: String?, target: Int32,
+        at location: SourceLocation
+    ) throws(Diagnostic) {
+        try names.note(interface, at: location)
+        var header = Entry()
+        header.kind = kind
+        header.target = target
+        rules.require(direction, interface, in: &header, names: names.lookup)
+        rules.append(header)
     }
 
     private mutating func append(_ rule: Configuration.Rule, depth: Int) throws(Diagnostic) {
-        var entry = Entry()
-        if case .block(let returnPolicy) = rule.action {
-            entry.blocks = true
-            entry.returnPolicy = returnPolicy
+        try names.note(rule)
+        let procedure = rule.procedure.flatMap { procedureIndices[$0] } ?? -1
+        var script: Int32 = -1
+        if let filter = rule.scriptFilter {
+            script = Int32(scriptFilters.count)
+            scriptFilters.append(ScriptCall(filter, within: parameters))
         }
-        require(rule.direction, in: &entry)
-        entry.isFinal = rule.isFinal
-        try require(rule.interface, at: rule.location, in: &entry)
-        if let family = rule.family ?? rule.impliedFamily {
-            entry.key.require(.isIPv6, family == .inet6 ? 1 : 0, mask: 1)
+        let packetFilter = try rule.packetFilter.map { filter throws(Diagnostic) in
+            try compiledPacketFilter(filter, by: compilePacketFilter)
         }
-        if let name = rule.procedure { entry.procedure = procedureIndices[name] ?? -1 }
-        entry.source = endpointTest(rule.source)
-        entry.destination = endpointTest(rule.destination)
-        requireProtocols(of: rule, in: &entry)
-        append(entry, RuleDescription(kind: .rule, text: rule.text, location: rule.location, depth: depth))
-    }
-
-    private mutating func append(_ entry: Entry, _ description: RuleDescription) {
-        var description = description
-        if entry.procedure >= 0 { description.procedure = Int(entry.procedure) }
-        entries.append(entry)
-        descriptions.append(description)
-    }
-
-    private mutating func requireProtocols(of rule: Configuration.Rule, in entry: inout Entry) {
-        let hasPorts = entry.source.portCount > 0 || entry.destination.portCount > 0
-        // A later fragment has no header of layer 4 to compare.
-        if hasPorts { entry.key.require(.isLaterFragment, 0, mask: 1) }
-        guard let first = rule.protocols.first, rule.protocols.count == 1 else {
-            var numbers = rule.protocols.map(\.number)
-            if numbers.isEmpty && hasPorts { numbers = [IPProtocol.tcp.rawValue, IPProtocol.udp.rawValue] }
-            let ranges = NumberRange.merged(numbers.map { NumberRange(first: $0, last: $0) })
-            entry.firstProtocol = Int32(protocols.count)
-            entry.protocolCount = Int32(ranges.count)
-            protocols += ranges
-            return
-        }
-        entry.key.require(.transportProtocol, first.number, mask: UInt8.max)
-        switch first.options {
-        case .none:
-            break
-        case .flags(let match, let mask):
-            entry.key.require(.isLaterFragment, 0, mask: 1)
-            entry.key.require(.flags, match, mask: mask)
-        case .icmp(let type, let code):
-            entry.key.require(.isLaterFragment, 0, mask: 1)
-            entry.key.require(
-                .icmp, UInt16(type) << 8 | UInt16(code ?? 0), mask: code == nil ? 0xff00 : UInt16.max)
-        }
-    }
-
-    private mutating func endpointTest(_ endpoint: Configuration.Endpoint) -> EndpointTest {
-        let addressRanges = NumberRange.merged(
-            endpoint.addresses.map {
-                switch $0 {
-                case .prefix(let prefix): NumberRange(first: prefix.address, last: prefix.lastAddress)
-                }
-            })
-        let portRanges = NumberRange.merged(endpoint.ports.map { NumberRange(first: $0.first, last: $0.last) })
-        let test = EndpointTest(
-            firstAddress: Int32(addresses.count), addressCount: Int32(addressRanges.count),
-            firstPort: Int32(ports.count), portCount: Int32(portRanges.count), isNegated: endpoint.isNegated)
-        addresses += addressRanges
-        ports += portRanges
-        return test
-    }
-
-    private func require(_ direction: Configuration.Direction?, in entry: inout Entry) {
-        guard let direction else { return }
-        let packetDirection: Direction = direction == .in ? .in : .out
-        entry.key.require(.direction, packetDirection.rawValue, mask: 1)
-    }
-
-    private mutating func require(
-        _ interface: String?, at location: SourceLocation, in entry: inout Entry
-    ) throws(Diagnostic) {
-        guard let interface else { return }
-        if interfaceIDs[interface] == nil {
-            guard let id = UInt16(exactly: interfaceNames.count + 1) else {
-                throw Diagnostic(at: location, "a configuration names at most 65535 interfaces")
-            }
-            interfaceNames.append(interface)
-            interfaceIDs[interface] = id
-        }
-        entry.key.require(.interface, interfaceIDs[interface] ?? 0, mask: UInt16.max)
+        rules.append(
+            rule, procedure: procedure, script: script, packetFilter: packetFilter ?? [], names: names.lookup)
+        descriptions.append(
+            RuleDescription(
+                kind: .rule, text: rule.text, location: rule.location, procedure: procedure < 0 ? nil : Int(procedure),
+                scriptFilter: script < 0 ? nil : Int(script), depth: depth))
     }
 }
 
-extension Configuration.Rule {
-    /// The family that the rule's addresses are of; negated ones match packets of their family only, too.
-    fileprivate var impliedFamily: Configuration.Family? {
-        switch source.addresses.first ?? destination.addresses.first {
-        case .prefix(let prefix): prefix.family
-        case nil: nil
+/// The verified program for a packet filter.
+func compiledPacketFilter(
+    _ filter: Configuration.PacketFilter, by compile: PacketFilterCompiler
+) throws(Diagnostic) -> [BPFInstruction] {
+    do {
+        let program = try compile(filter.expression)
+        try BPFProgram.verify(program)
+        return program
+    } catch {
+        throw Diagnostic(at: filter.location, "`\(filter.expression)`: \(error)")
+    }
+}
+
+/// The interfaces and tables of a ruleset, which entries have as numbers.
+struct NameTable {
+    /// An interface's id is its index plus 1.
+    private(set) var interfaces: [String] = []
+    /// The declared tables, and behind them those of interfaces' addresses.
+    private(set) var tables: [RulesetTable]
+
+    private var interfaceIDs: [String: UInt16] = [:]
+    private var tableIndices: [String: Int32] = [:]
+
+    init(_ tables: [Configuration.Table]) {
+        self.tables = tables.map { RulesetTable(contents: .declared($0)) }
+        for (index, table) in tables.enumerated() { tableIndices[table.name] = Int32(index) }
+    }
+
+    /// Gives numbers to what `rule` names.
+    mutating func note(_ rule: Configuration.Rule) throws(Diagnostic) {
+        try note(rule.interface, at: rule.location)
+        for case .interface(let interface, _) in rule.source.addresses + rule.destination.addresses {
+            let table = RulesetTable(contents: .interfaceAddresses(interface))
+            guard tableIndices[table.name] == nil else { continue }
+            tableIndices[table.name] = Int32(tables.count)
+            tables.append(table)
         }
+    }
+
+    mutating func note(_ interface: String?, at location: SourceLocation) throws(Diagnostic) {
+        guard let interface, interfaceIDs[interface] == nil else { return }
+        guard let id = UInt16(exactly: interfaces.count + 1) else {
+            throw Diagnostic(at: location, "a configuration names at most 65535 interfaces")
+        }
+        interfaces.append(interface)
+        interfaceIDs[interface] = id
+    }
+
+    /// The index of a declared table.
+    func table(named name: String) -> Int32? { tableIndices[name] }
+
+    /// The numbers of what was noted.
+    var lookup: LoweredRules.Names {
+        LoweredRules.Names(
+            interface: { interfaceIDs[$0] ?? 0 },
+            table: { element in
+                switch element {
+                case .table(let name): tableIndices[name] ?? -1
+                case .interface(let name, _):
+                    tableIndices[RulesetTable(contents: .interfaceAddresses(name)).name] ?? -1
+                case .prefix: -1
+                }
+            })
     }
 }

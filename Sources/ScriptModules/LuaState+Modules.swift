@@ -25,6 +25,21 @@ extension LuaState {
         unsafe ls_set_log(shim, function, context)
     }
 
+    /// Says what tables scripts find by `npf.table`; without it there are none.
+    ///
+    /// - Parameters:
+    ///   - names: the tables' names, each ending in NUL.
+    ///   - context: what the functions get; it and the names must stay for as long as the state may run a script.
+    public mutating func setTables(
+        _ names: UnsafeBufferPointer<UnsafePointer<CChar>?>, _ functions: TableFunctions,
+        context: UnsafeMutableRawPointer?
+    ) {
+        var tables = unsafe ls_tables(
+            names: names.baseAddress, count: names.count, add: functions.add, remove: functions.remove,
+            test: functions.test, context: context)
+        unsafe ls_set_tables(shim, &tables)
+    }
+
     /// Says what time the next call of a filter function is at, in nanoseconds since 1970: what `npf.time` gives it.
     public mutating func setTime(nanoseconds: Int64) {
         unsafe ls_set_time(shim, nanoseconds)

@@ -52,6 +52,8 @@ extension StateTable {
         if firstFree == 0 {
             if usedPlaces < capacity {
                 usedPlaces &+= 1
+                // It may lie before the places that `collect` has still to come to.
+                if placesBehind > 0 { placesBehind &+= 1 }
                 return usedPlaces &- 1
             }
             guard evict(hash, now: now) else { return nil }

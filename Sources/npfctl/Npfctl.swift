@@ -22,6 +22,7 @@ struct Npfctl: ParsableCommand {
         version: npfluaVersion,
         subcommands: [
             Start.self, Stop.self, Flush.self, Reload.self, Show.self, Stats.self, Validate.self, ReplayCommand.self,
+            ExplainCommand.self, TestCommand.self, RuleCommand.self, TableCommand.self, ListCommand.self,
             LuaCommand.self,
         ])
     @OptionGroup var socket: SocketOption

@@ -55,7 +55,7 @@ struct ReplayCommand: ParsableCommand {
                     }
                     // Beside the packets' lines, as what scripts print.
                     write(outcome.logged, prefix: "packet \(outcome.number): ")
-                    StandardStream.output.write(json ? object(outcome) : line(outcome))
+                    StandardStream.output.write(json ? jsonLine(ReplayLine(outcome)) : line(outcome))
                 }
                 if replay.messagesDropped > 0 {
                     StandardStream.error.write(
@@ -91,14 +91,6 @@ struct ReplayCommand: ParsableCommand {
         return fields.joined(separator: " ") + "\n"
     }
 
-    private func object(_ outcome: Replay.Outcome) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(ReplayLine(outcome)) else {
-            preconditionFailure("strings and integers always have a JSON form")
-        }
-        return String(decoding: data, as: UTF8.self) + "\n"
-    }
 }
 
 /// A packet's line with `--json`.

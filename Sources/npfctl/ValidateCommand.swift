@@ -1,4 +1,5 @@
 import ArgumentParser
+import ConfigLanguage
 import Engine
 import LuaRuntime
 import Ruleset
@@ -17,6 +18,7 @@ struct Validate: ParsableCommand {
             let configuration = try LoadedConfiguration(
                 text: Array(readText(file).utf8), file: file == "-" ? "stdin" : file,
                 scripts: ScriptDirectory(path: scripts))
+            for warning in configuration.warnings { StandardStream.error.write("npfctl: \(warning.report)\n") }
             StandardStream.output.write(configuration.ruleset.canonicalText())
         }
     }

@@ -28,6 +28,9 @@ struct Npfluad: ParsableCommand {
     @Option(help: "The control socket.")
     var socket = "/run/npflua/control.sock"
 
+    @Option(help: "The directory that the procedure log writes packets to.")
+    var logDirectory = "/var/log/npflua"
+
     @Flag(help: "Check the rules and their scripts, and end.")
     var check = false
 
@@ -38,7 +41,7 @@ struct Npfluad: ParsableCommand {
     var logLevel: Logger.Level = .info
 
     func run() throws {
-        let options = Daemon.Options(configuration: config, scripts: scripts, socket: socket)
+        let options = Daemon.Options(configuration: config, scripts: scripts, socket: socket, logs: logDirectory)
         // A log that nobody reads any more is no reason to end.
         signal(SIGPIPE, SIG_IGN)
         do {

@@ -111,6 +111,39 @@ import Testing
     }
 
     @Test(arguments: [TableType.lpm, .ipset])
+    func workersRemoveWhatTheyAndOthersHaveAdded(type: TableType) throws {
+        let table = try makeTable(type, capacity: 10, [TableEntry(host(1)), TableEntry(host(2))])
+        #expect(table.discard(host(1), now: 1) == nil)
+        #expect(table.discard(host(1), now: 1) == .notFound)
+        let flags = Flags()
+        var failure: Errno?
+        table.whileLocked {
+            do throws(Errno) {
+                try WorkerThread(name: "worker") {
+                    let answers = [
+                        table.discard(host(2), now: 1), table.discard(host(3), now: 1),
+                        table.add(host(4), expires: 100, now: 1), table.add(host(5), expires: 100, now: 1),
+                        table.discard(host(5), now: 1),
+                    ]
+                    // The last one's addition waits as well.
+                    if answers != [nil, .notFound, nil, nil, .notFound] {
+                        flags.wrong.wrappingAdd(1, ordering: .relaxed)
+                    }
+                    for _ in 0..<1019 { _ = table.discard(host(9), now: 1) }
+                    if table.discard(host(4), now: 1) != .busy { flags.wrong.wrappingAdd(1, ordering: .relaxed) }
+                }.join()
+            } catch {
+                failure = error
+            }
+        }
+        #expect(failure == nil)
+        #expect(flags.wrong.load(ordering: .relaxed) == 0)
+        #expect(table.list(now: 1).map(\.prefix) == [host(4)])
+        #expect(table.refused == 1)
+        #expect(try makeTable(.const, [TableEntry(host(1))]).discard(host(1), now: 1) == .immutable)
+    }
+
+    @Test(arguments: [TableType.lpm, .ipset])
     func memoryIsNotUsedAgainWhileAReaderIsInside(type: TableType) throws {
         let readers = ReaderEpochs()
         let table = try makeTable(type, capacity: 8, readers: readers)

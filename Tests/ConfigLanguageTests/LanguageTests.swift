@@ -86,7 +86,7 @@ struct LanguageTests {
             set lua.instructions 0x100
 
             $if = "br-lan"
-            procedure "ssh" { lua: file "ssh/filter.lua", call banner, time 5, error pass, edit off, memory 64k }
+            procedure "ssh" { lua: file "ssh/filter.lua", call banner, time 5, error pass, memory 64k }
             procedure "plain" {
               lua:
 
@@ -106,7 +106,7 @@ struct LanguageTests {
             set lua.instructions 256
 
             procedure "ssh" {
-            \tlua: call banner, file "ssh/filter.lua", error pass, edit off, memory 65536, time 5
+            \tlua: call banner, file "ssh/filter.lua", error pass, memory 65536, time 5
             }
 
             procedure "plain" {

@@ -26,11 +26,24 @@ import Testing
         ),
         (
             #"{"version":1,"command":"sing"}"#,
-            "unknown command “sing”: this daemon knows reload, start, stop, flush, show, stats, lua-load, lua-list"
+            "unknown command “sing”: this daemon knows reload, start, stop, flush, show, stats, lua-load, lua-list, "
+                + "rule, table, connections, explain"
         ),
         (
             #"{"version":1,"command":"reload","file":"x"}"#,
             "“file” must be an object with a name and a text"
+        ),
+        (
+            #"{"version":1,"command":"table","table":{"name":"t","operation":"add","address":"::","seconds":0}}"#,
+            "“seconds” must be a whole number above zero"
+        ),
+        (
+            #"{"version":1,"command":"table","table":{"name":"t","operation":"add","seconds":-9223372036854775808}}"#,
+            "“seconds” must be a whole number above zero"
+        ),
+        (
+            #"{"version":1,"command":"explain","packets":["# + String(repeating: #""in","#, count: 16) + #""in"]}"#,
+            "“packets” must be at most 16 descriptions"
         ),
         (String(repeating: "[", count: 100_000), "request is not a JSON object with a version and a command"),
         (

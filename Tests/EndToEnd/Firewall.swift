@@ -54,12 +54,16 @@ final class Firewall {
     var configuration: String { "\(network.folder)/npf.conf" }
     var scriptFolder: String { "\(network.folder)/npf" }
     var socket: String { "\(network.folder)/control.sock" }
+    var logFolder: String { "\(network.folder)/log" }
     var log: String { daemon?.errorOutput ?? "" }
     var processID: Int32 { daemon?.processID ?? 0 }
 
     /// The daemon's command line.
     var command: [String] {
-        ["\(Self.programs)/npfluad", "--config", configuration, "--scripts", scriptFolder, "--socket", socket]
+        [
+            "\(Self.programs)/npfluad", "--config", configuration, "--scripts", scriptFolder, "--log-directory",
+            logFolder, "--socket", socket,
+        ]
     }
 
     /// Starts the daemon.
@@ -81,7 +85,9 @@ final class Firewall {
     /// Runs npfctl on the firewall.
     @discardableResult
     func npfctl(_ arguments: String..., input: String = "") throws -> CommandResult {
-        try network.run(on: .firewall, ["\(Self.programs)/npfctl", "--socket", socket] + arguments, input: input)
+        try network.run(
+            on: .firewall, ["\(Self.programs)/npfctl", "--socket", socket] + arguments,
+            input: input)
     }
 
     /// Runs npfctl by its name luactl on the firewall.

@@ -1,3 +1,4 @@
+import AddressTables
 import CAllocationCounter
 import Engine
 import Packet
@@ -47,5 +48,71 @@ import Testing
         let lua = filter.filter.luaAllocations - luaBefore
         #expect(lua > 100_000, "the scripts did not run")
         #expect(all == lua, "\(all) allocations, of which Lua's \(lua)")
+    }
+
+    /// As many packets by states, tables, scripts that rules ask, and procedures of several calls.
+    @Test func statesTablesAndProceduresAllocateNothing() throws {
+        let folder = try ScriptFolder([
+            "odd.lua": "local n = 0 function odd(hdr, pld) n = n + 1 return n % 2 == 1 end",
+            "filter.lua": """
+            local bad = require('npf').table('bad')
+            local n = 0
+            function filter(hdr, pld)
+              n = n + 1
+              assert(bad:add(0x01000000 + n % 5000, 1) and not bad:test(0x02000000))
+              if n % 3 == 0 then bad:remove(0x01000000 + n % 7000) end
+              return #pld < 100
+            end
+            """,
+        ])
+        let configuration = try folder.load(
+            """
+            set gc.interval_min 10
+            table <bad> type lpm
+            procedure "p" {
+            \tnormalize: "random-id", "min-ttl" 64
+            \tratelimit: bitrate 1m
+            \trndblock: percentage 1.5
+            \tlua: call filter
+            \tlog: npflog0
+            }
+            group default {
+            \tblock return all apply "p"
+            \tpass stateful proto { tcp, udp } from ! <bad> apply "p"
+            \tpass proto icmp all lua-filter "odd.lua" call odd
+            }
+
+            """)
+        let table = try #require(configuration.tables["bad"])
+        try table.insert(try #require(Prefix("203.0.113.0/24")), now: 0)
+        var filter = try Filter(configuration, seed: 1)
+        var packets = [
+            segment(.syn), segment(.ack, "x"), datagram("payload"), datagram("payload", ipv6: true),
+            ipv4(.icmp, icmp(type: 8)), ipv4(.udp, udp(Array("y".utf8)), from: Address("203.0.113.9")!),
+        ]
+        func run(_ rounds: Int) {
+            for round in 0..<rounds {
+                for index in packets.indices {
+                    let time = Int64(round) * 1_000_000
+                    unsafe packets[index].withUnsafeMutableBytes {
+                        _ = unsafe filter.decide(
+                            $0,
+                            from: PacketOrigin(
+                                interface: 0, interfaceIndex: UInt32(index), interfaceName: "eth0", direction: .in,
+                                time: time, clock: time))
+                    }
+                }
+                filter.collectStates(now: Int64(round) * 1_000_000)
+            }
+        }
+        run(1)
+        let luaBefore = filter.luaAllocations
+        let before = allocation_count()
+        run(100_000 / packets.count + 1)
+        let all = allocation_count() - before
+        let lua = filter.luaAllocations - luaBefore
+        #expect(all == lua, "\(all) allocations, of which Lua's \(lua)")
+        #expect(filter.stateCount > 0)
+        #expect(table.count > 1000, "the script did not add")
     }
 }

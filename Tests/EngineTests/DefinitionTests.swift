@@ -178,7 +178,10 @@ import Testing
         #expect(try builtInModules().subtracting(Self.files) == [])
     }
 
-    @Test(arguments: [("npflua.Data", "data", "data.new(1)"), ("npflua.Set", "net", "net.set{}")])
+    @Test(arguments: [
+        ("npflua.Data", "data", "data.new(1)"), ("npflua.Set", "net", "net.set{}"),
+        ("npflua.Table", "npf", "npf.table('t')"),
+    ])
     func methodsAreThoseOfTheObjects(class name: String, module: String, object: String) throws {
         var state = try state()
         try state.load(
@@ -209,8 +212,22 @@ import Testing
         var state = try LuaState()
         state.installLuadata()
         state.installScriptModules()
+        unsafe state.setTables(
+            Self.tableNames,
+            TableFunctions(
+                add: { _, _, _, _, _, _ in 0 }, remove: { _, _, _, _, _ in 0 }, test: { _, _, _, _, _ in false }),
+            context: nil)
         return state
     }
+
+    /// One table, `t`; never freed.
+    nonisolated(unsafe) private static let tableNames: UnsafeBufferPointer<UnsafePointer<CChar>?> = {
+        let name = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 2)
+        _ = unsafe name.initialize(from: [CChar(UInt8(ascii: "t")), 0])
+        let names = UnsafeMutableBufferPointer<UnsafePointer<CChar>?>.allocate(capacity: 1)
+        unsafe names.initializeElement(at: 0, to: UnsafePointer(name.baseAddress))
+        return UnsafeBufferPointer(names)
+    }()
 
     /// The modules that `require` finds without a file: the registry's table that has `data`.
     private func builtInModules() throws -> Set<String> {

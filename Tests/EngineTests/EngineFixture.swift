@@ -23,9 +23,9 @@ final class ScriptFolder {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    func load(_ rules: String) throws -> LoadedConfiguration {
+    func load(_ rules: String, after former: LoadedConfiguration? = nil) throws -> LoadedConfiguration {
         try LoadedConfiguration(
-            text: Array(rules.utf8), file: "npf.conf", scripts: ScriptDirectory(path: path))
+            text: Array(rules.utf8), file: "npf.conf", scripts: ScriptDirectory(path: path), after: former)
     }
 }
 

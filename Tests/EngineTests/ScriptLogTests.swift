@@ -1,5 +1,6 @@
 import Engine
 import Packet
+import Procedures
 import ScriptModules
 import TestSupport
 import Testing
@@ -112,7 +113,7 @@ import Testing
 
             """)
         let log = log(interval: 0)
-        var filter = try Filter(configuration, totals: totals, log: log, seed: 1)
+        var filter = try Filter(configuration, totals: totals, messages: log, log: PacketLog(), seed: 1)
         // Trying the script while the configuration was read is not heard: once for each rule that calls it.
         #expect(
             drain(log) == [

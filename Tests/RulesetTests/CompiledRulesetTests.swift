@@ -6,7 +6,7 @@ import Testing
 
 /// The ruleset that `text` compiles to.
 func compile(_ text: String) throws -> CompiledRuleset {
-    try CompiledRuleset(compiling: parse(text))
+    try CompiledRuleset(compiling: parse(text)) { _ in [] }
 }
 
 /// The headers of a packet between two addresses in text.

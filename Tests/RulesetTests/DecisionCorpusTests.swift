@@ -18,34 +18,31 @@ struct DecisionCorpusTests {
     @Test func decisionsAreUpstreams() throws {
         let path = "\(#filePath.dropLast("DecisionCorpusTests.swift".count))Vectors/npf-decisions.tsv"
         let data = try #require(FileManager.default.contents(atPath: path))
-        var (supported, refused, packets) = (0, 0, 0)
+        var (configurations, packets) = (0, 0)
         for section in String(decoding: data, as: UTF8.self).split(separator: "= ") {
             let lines = section.split(separator: "\n")
             let text = lines.filter { $0.hasPrefix("| ") }.map { $0.dropFirst(2) }.joined(separator: "\n")
-            let configuration: Configuration
-            do throws(ConfigurationErrors) {
-                configuration = try Configuration(parsing: Array(text.utf8), file: String(lines[0]))
-            } catch {
-                refused += 1
-                let isExpected =
-                    error.description.contains("`table` is not in this version")
-                    || error.description.contains("`stateful` is not in this version")
-                #expect(isExpected, "\(error)")
-                continue
+            var contents: [String: [String]] = [:]
+            for line in lines where line.hasPrefix("t ") {
+                let words = line.split(separator: " ").map(String.init)
+                contents[words[1]] = Array(words[2...])
             }
-            supported += 1
-            let ruleset = try CompiledRuleset(compiling: configuration)
+            configurations += 1
+            let ruleset = try compile(text)
+            let tables = TestTables(of: ruleset, contents)
             for line in lines where line.contains("\t") && !line.hasPrefix("|") {
                 packets += 1
-                try expect(ruleset, line, name: lines[0])
+                try expect(ruleset, tables.lookup, line, name: lines[0])
             }
+            withExtendedLifetime(tables) {}
         }
-        #expect(supported == 44)
-        #expect(refused == 80)
-        #expect(packets == 44 * 60)
+        #expect(configurations == 124)
+        #expect(packets == 124 * 60)
     }
 
-    private func expect(_ ruleset: CompiledRuleset, _ line: Substring, name: Substring) throws {
+    private func expect(
+        _ ruleset: CompiledRuleset, _ tables: TableLookup, _ line: Substring, name: Substring
+    ) throws {
         let fields = line.split(separator: "\t")
         let proto =
             switch fields[2] {
@@ -71,8 +68,25 @@ struct DecisionCorpusTests {
             headers.tcpFlags.insert(TCPFlags(rawValue: 1 << UInt8(bit)))
         }
         let interface = ruleset.interfaceNames.firstIndex(of: String(fields[0])).map { UInt16($0 + 1) } ?? 0
-        let match = ruleset.evaluate(headers, interface: interface, direction: fields[1] == "in" ? .in : .out)
+        let direction: Direction = fields[1] == "in" ? .in : .out
+        let match = ruleset.evaluate(headers, interface: interface, direction: direction, tables: tables)
         let decision = match.entry == 0 ? "nomatch" : match.blocks ? "block" : "pass"
         #expect(decision == fields[8] && String(match.entry) == fields[9], "\(name): \(line)")
+
+        let explained = ruleset.explain(
+            headers, bytes: RawSpan(), interface: interface, direction: direction, tables: tables
+        ) { _ in false }
+        #expect(explained.match == match, "\(name): \(line)")
+        try expectStepsLead(to: match, explained.steps)
+    }
+}
+
+/// Holds the steps of a walk to its outcome: the rule that decides is the last one that matched.
+func expectStepsLead(to match: Match, _ steps: [WalkStep]) throws {
+    let matched = steps.last { if case .matched = $0.outcome { true } else { false } }
+    #expect(matched?.entry ?? 0 == match.entry)
+    #expect(matched?.dynamicRule ?? -1 == match.dynamicRule)
+    for (step, next) in zip(steps, steps.dropFirst()) where step.dynamicRule == nil && next.dynamicRule == nil {
+        #expect(next.entry > step.entry)
     }
 }

@@ -31,7 +31,7 @@ struct ProcedureTests {
             set fail open
             group default { }
             """)
-        let calls = ruleset.procedures.map(\.call)
+        let calls = ruleset.procedures.flatMap(\.scripts)
         #expect(ruleset.procedures.map(\.name) == ["a", "b", "c"])
         #expect(calls.map(\.function) == ["filter", "banner", "f"])
         #expect(calls.map(\.file) == ["filter.lua", "banner.lua", "dir/x.lua"])
@@ -41,7 +41,7 @@ struct ProcedureTests {
         #expect(calls.map(\.milliseconds) == [20, 20, 3])
         #expect(calls.map(\.location.description) == ["npf.conf:1:17", "npf.conf:2:17", "npf.conf:3:17"])
         let closed = try compile("procedure \"a\" { lua: }\ngroup default { }")
-        #expect(closed.procedures[0].call.errorPolicy == .block)
+        #expect(closed.procedures[0].scripts[0].errorPolicy == .block)
     }
 
     @Test(arguments: [
@@ -54,32 +54,16 @@ struct ProcedureTests {
     ])
     func limitsCanOnlyBeNarrowed(_ limit: String, _ message: String) throws {
         let configuration = try parse("procedure \"a\" { lua: \(limit) }\ngroup default { }")
-        let error = #expect(throws: ConfigurationErrors.self) { try CompiledRuleset(compiling: configuration) }
+        let error = #expect(throws: ConfigurationErrors.self) {
+            try CompiledRuleset(compiling: configuration) { _ in [] }
+        }
         let column = 22 + limit.split(separator: " ")[0].utf8.count + 1
-        #expect(error?.description == "npf.conf:1:\(column): \(message)")
+        #expect(error?.diagnostics.first?.description == "npf.conf:1:\(column): \(message)")
         // The parameters hold wherever they are set.
         let name = message.split(separator: "`")[1]
         #expect(throws: Never.self) {
             try compile(
                 "procedure \"a\" { lua: \(limit) }\n\(name) \(limit.split(separator: " ")[1])\ngroup default { }")
         }
-    }
-
-    @Test(arguments: [
-        ("", "on", true), ("", "off", false), (", edit on", "on", true), (", edit off", "on", false),
-        (", edit off", "off", false),
-    ])
-    func editsAreAllowedWhereBothSaySo(_ option: String, _ parameter: String, _ expected: Bool) throws {
-        let ruleset = try compile(
-            "set lua.edit \(parameter)\nprocedure \"a\" { lua: call f\(option) }\ngroup default { }")
-        #expect(ruleset.procedures[0].call.allowsEdits == expected)
-    }
-
-    @Test func procedureCannotAllowEditsThatTheParameterForbids() throws {
-        let configuration = try parse("set lua.edit off\nprocedure \"a\" { lua: edit on }\ngroup default { }")
-        let error = #expect(throws: ConfigurationErrors.self) { try CompiledRuleset(compiling: configuration) }
-        #expect(
-            error?.description
-                == "npf.conf:2:17: `edit on` is more than `set lua.edit off` allows; change that first")
     }
 }

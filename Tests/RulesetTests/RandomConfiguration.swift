@@ -4,7 +4,17 @@ import TestSupport
 /// Writes random configurations, in all the spellings of the language, and random packets that they are about.
 struct RandomConfiguration {
     var random: SplitMix64
+    private var rulesets = 0
 
+    init(random: SplitMix64) {
+        self.random = random
+    }
+
+    /// What the tables hold, those of the interfaces' addresses among them.
+    static let tables: [String: [String]] = [
+        "t0": ["10.0.0.1", "fe80::1", "192.0.2.77"], "t_1": ["10.0.0.0/8", "2001:db8::/32", "10.1.2.3"],
+        "c-2": ["128.0.0.0", "::1"], ".ifnet-eth0": ["10.0.0.2", "fe80::2"], ".ifnet-wan.100": ["192.0.2.64"],
+    ]
     static let interfaces = ["eth0", "br-lan", "wan.100", "veth0@if2"]
     private static let ipv4 = [
         "10.0.0.1", "10.0.0.2/31", "10.1.0.0/16", "10.0.0.0/8", "192.0.2.64/26", "192.0.2.77", "128.0.0.0/1",
@@ -44,17 +54,29 @@ struct RandomConfiguration {
 
     // MARK: Text
 
+    /// Rulesets are numbered anew.
+    mutating func startConfiguration() { rulesets = 0 }
+
     mutating func text() -> String {
         var lines = [
             "$v4 = { 10.0.0.1, $w4 }", "$v6 = { fe80::1,\n ::1, }", "$ports = { ssh, 8000-8010, \"https\", 0x50 }",
         ]
         lines.insert("$w4 = 192.0.2.0/24", at: 0)
-        lines.append("$if = wan.100")
+        lines.insert("table <t0> type ipset; table <t_1> type lpm\ntable <c-2> type const file \"c 2.txt\"", at: 0)
+        lines.append("$if = wan.100; $all4 = { inet4(eth0), $v4, <t0> }; $mixed = { <t_1>, $if, ifaddrs(eth0) }")
+        if chance(30) { lines.append("alg \"icmp\"") }
+        if chance(30) {
+            lines.append("set state.tcp.timeout.half_close 3k; set state.key.interface \(pick(["on", "off", "0"]))")
+        }
         if chance(30) { lines.append("set fail open; set lua.memory \(pick(["4m", "8388608", "65537"]))") }
         if chance(30) { lines.append("set queue.number 0x10\nset queue.length 2k") }
         lines.append("procedure \"p\" { lua: call filter }")
+        lines.append("procedure \"e\" { lua: edit \(pick(["on", "off", "1"])), call g ; log: npflog0\n}")
         lines.append(
-            "procedure \"q r\" {\n lua: file \"a/b.lua\", error pass, edit on, time 3, memory 64k, instructions 1k\n}")
+            "procedure \"all\" {\n log: file \"a/b.pcapng\"\n normalize: \"no-df\", max-mss 1432, min-ttl 64, random-id\n"
+                + " rndblock: percentage \(pick(["30.5", "7", "0.01", "99.99"])); rndblock: mod 5\n"
+                + " ratelimit: bitrate 128k, \"extended-burst\" 5, normal-burst 2m\n}")
+        lines.append("procedure \"q r\" {\n lua: file \"a/b.lua\", error pass, time 3, memory 64k, instructions 1k\n}")
         var groups = (0..<Int.random(in: 0...3, using: &random)).map { _ in group(depth: 1) }
         groups.insert("group default {\n\(items(depth: 1))}", at: Int.random(in: 0...groups.count, using: &random))
         return (lines + groups).joined(separator: "\n") + "\n"
@@ -67,7 +89,12 @@ struct RandomConfiguration {
     private mutating func items(depth: Int) -> String {
         var text = ""
         for _ in 0..<Int.random(in: 0...4, using: &random) {
-            text += depth < 4 && chance(25) ? group(depth: depth + 1) : rule()
+            if chance(8) {
+                rulesets += 1
+                text += "ruleset \"r\(rulesets)\"\(direction())\(interface(20))"
+            } else {
+                text += depth < 4 && chance(25) ? group(depth: depth + 1) : rule()
+            }
             text += chance(80) ? "\n" : " ; "
         }
         return text
@@ -81,17 +108,24 @@ struct RandomConfiguration {
         return " on \(pick([name, "\"\(name)\"", "$if"]))"
     }
 
-    private mutating func rule() -> String {
+    /// A rule, as a part of a configuration or for a dynamic ruleset, where it refers to less.
+    mutating func rule(isDynamic: Bool = false) -> String {
         var text = pick(["pass", "pass", "block", "block return", "block return-rst", "block return-icmp"])
+        text += pick(["", "", "", "", "", " stateful", " stateful-all"])
         text += direction()
         text += pick(["", "", "", " final", " quick"])
-        text += interface(15)
+        text += isDynamic && chance(15) ? " on eth7" : isDynamic ? "" : interface(15)
+        if chance(5) { return text + " pcap-filter \"byte \(pick([0, 3, 9, 19, 200])) = \(pick([69, 96, 6, 1]))\"" }
         let isIPv4 = chance(60)
         if chance(20) { text += isIPv4 ? " family inet4" : " family inet6" }
         let (proto, takesPorts) = protocols()
         text += proto
-        text += filter(isIPv4: isIPv4, takesPorts: takesPorts)
-        text += pick(["", "", "", " apply \"p\"", " apply \"q r\""])
+        text += filter(isIPv4: isIPv4, takesPorts: takesPorts, isDynamic: isDynamic)
+        if isDynamic { return text }
+        if chance(8) {
+            text += " lua-filter \"\(pick(["yes.lua", "no.lua"]))\"\(pick(["", " call match", " call other"]))"
+        }
+        text += pick(["", "", "", "", " apply \"p\"", " apply \"q r\"", " apply \"all\"", " apply \"e\""])
         return text
     }
 
@@ -108,11 +142,11 @@ struct RandomConfiguration {
         }
     }
 
-    private mutating func filter(isIPv4: Bool, takesPorts: Bool) -> String {
+    private mutating func filter(isIPv4: Bool, takesPorts: Bool, isDynamic: Bool) -> String {
         func endpoint(_ generator: inout Self) -> String {
-            var text = generator.chance(30) ? "any" : generator.addresses(isIPv4: isIPv4)
+            var text = generator.chance(30) ? "any" : generator.addresses(isIPv4: isIPv4, isDynamic: isDynamic)
             if takesPorts && generator.chance(30) {
-                text += " port \(generator.list { $0.port() })"
+                text += " port \(generator.list { isDynamic ? "1024" : $0.port() })"
             }
             return text
         }
@@ -124,10 +158,15 @@ struct RandomConfiguration {
         }
     }
 
-    private mutating func addresses(isIPv4: Bool) -> String {
+    private mutating func addresses(isIPv4: Bool, isDynamic: Bool) -> String {
         let negation = pick(["", "", "! ", "!"])
         if negation.isEmpty && chance(5) { return isIPv4 ? "0.0.0.0/0" : "::/0" }
-        return negation + list { $0.pick((isIPv4 ? Self.ipv4 : Self.ipv6) + [isIPv4 ? "$v4" : "$v6"]) }
+        var elements = (isIPv4 ? Self.ipv4 : Self.ipv6) + ["<t0>", "<t_1>", "<c-2>"]
+        if !isDynamic {
+            elements += isIPv4 ? ["$v4", "$all4", "inet4(wan.100)"] : ["$v6", "$mixed", "inet6(\"eth0\")"]
+            elements += ["$mixed", "ifaddrs($if)"]
+        }
+        return negation + list { $0.pick(elements) }
     }
 
     private mutating func port() -> String {
@@ -135,6 +174,9 @@ struct RandomConfiguration {
     }
 
     // MARK: Packets
+
+    /// Bytes that `byte N = M` may look at.
+    mutating func bytes() -> [UInt8] { (0..<pick([0, 4, 10, 40])).map { _ in pick([69, 96, 6, 1]) } }
 
     mutating func packet() -> (headers: PacketHeaders, interface: String, direction: Direction) {
         let isIPv4 = chance(60)
@@ -160,6 +202,6 @@ struct RandomConfiguration {
                 headers.icmpCode = pick([0, 3, 4])
             }
         }
-        return (headers, pick(Self.interfaces + ["other"]), chance(50) ? .in : .out)
+        return (headers, pick(Self.interfaces + ["other", "eth7"]), chance(50) ? .in : .out)
     }
 }

@@ -5,49 +5,97 @@ import TestSupport
 import Testing
 
 struct RandomRulesetTests {
-    @Test func compiledRulesetsAgreeWithTheReference() throws {
+    /// The compiled walk against the reference on 1,000,000 packets.
+    @Test func decisionsAreTheReferences() throws {
         var generator = RandomConfiguration(random: SplitMix64(state: 1))
-        var (passed, blocked, unmatched, disagreements) = (0, 0, 0, 0)
-        for _ in 0..<2_000 {
+        var (passed, blocked, unmatched, dynamic, scripts, disagreements) = (0, 0, 0, 0, 0, 0)
+        for _ in 0..<4_000 {
+            generator.startConfiguration()
             let text = generator.text()
             let configuration = try parse(text)
-            let ruleset = try CompiledRuleset(compiling: configuration)
-            let reference = ReferenceEvaluator(configuration: configuration)
-            for _ in 0..<100 {
+            var reference = ReferenceEvaluator(configuration: configuration)
+            reference.tables = RandomConfiguration.tables.mapValues { $0.map { Prefix($0)! } }
+            var ruleset = try CompiledRuleset(compiling: configuration, packetFilter: compileByteFilter)
+            for name in ruleset.dynamicRulesets.map(\.name) {
+                for _ in 0..<Int.random(in: 0...3, using: &generator.random) {
+                    ruleset = try ruleset.adding(rule: generator.rule(isDynamic: true), to: name).ruleset
+                }
+                reference.dynamicRules[name] = try ruleset.dynamicRules(of: name).map(\.rule)
+            }
+            let tables = TestTables(of: ruleset, RandomConfiguration.tables)
+            for round in 0..<250 {
                 let (headers, interface, direction) = generator.packet()
-                let id = ruleset.interfaceNames.firstIndex(of: interface).map { UInt16($0 + 1) } ?? 0
-                let match = ruleset.evaluate(headers, interface: id, direction: direction)
-                let expected = reference.evaluate(headers, interface: interface, direction: direction)
+                let packet = ReferenceEvaluator.Packet(
+                    headers: headers, bytes: generator.bytes(), interface: interface, direction: direction)
+                let (match, asked) = evaluate(ruleset, packet, tables.lookup)
+                let expected = reference.evaluate(packet)
                 if !agrees(match, expected, in: ruleset) {
                     disagreements += 1
-                    if disagreements == 1 {
-                        Issue.record(
-                            "\(headers) on \(interface) \(direction): \(match), not \(expected.entry)\n\(text)")
-                    }
+                    if disagreements == 1 { Issue.record("\(packet): \(match), not \(expected.entry)\n\(text)") }
                 }
+                if round % 10 == 0 {
+                    try expectExplanation(of: match, ruleset, packet, tables.lookup)
+                }
+                scripts += asked
+                if match.dynamicRule >= 0 { dynamic += 1 }
                 if match.entry == 0 { unmatched += 1 } else if match.blocks { blocked += 1 } else { passed += 1 }
             }
+            withExtendedLifetime(tables) {}
         }
         #expect(disagreements == 0)
         // The comparison says little if the packets miss the rules.
-        #expect(passed > 25_000 && blocked > 50_000 && unmatched > 50_000, "\(passed) \(blocked) \(unmatched)")
+        #expect(passed > 100_000 && blocked > 100_000 && unmatched > 100_000, "\(passed) \(blocked) \(unmatched)")
+        #expect(dynamic > 20_000 && scripts > 5_000, "\(dynamic) \(scripts)")
+    }
+
+    /// The match, with the scripts that were asked.
+    private func evaluate(
+        _ ruleset: CompiledRuleset, _ packet: ReferenceEvaluator.Packet, _ tables: TableLookup
+    ) -> (Match, asked: Int) {
+        var walk = RuleWalk(packet.headers, interface: id(of: packet, in: ruleset), direction: packet.direction)
+        var asked = 0
+        while true {
+            switch unsafe ruleset.evaluate(&walk, bytes: packet.bytes.span.bytes, tables: tables) {
+            case .decided(let match): return (match, asked)
+            case .needsScript(let script, _):
+                asked += 1
+                walk.resume(matching: ruleset.scriptFilters[Int(script)].file == "yes.lua")
+            }
+        }
+    }
+
+    private func id(of packet: ReferenceEvaluator.Packet, in ruleset: CompiledRuleset) -> UInt16 {
+        ruleset.interfaceNames.firstIndex(of: packet.interface).map { UInt16($0 + 1) } ?? 0
+    }
+
+    private func expectExplanation(
+        of match: Match, _ ruleset: CompiledRuleset, _ packet: ReferenceEvaluator.Packet, _ tables: TableLookup
+    ) throws {
+        let explained = unsafe ruleset.explain(
+            packet.headers, bytes: packet.bytes.span.bytes, interface: id(of: packet, in: ruleset),
+            direction: packet.direction, tables: tables
+        ) { ruleset.scriptFilters[$0].file == "yes.lua" }
+        #expect(explained.match == match)
+        try expectStepsLead(to: match, explained.steps)
     }
 
     private func agrees(_ match: Match, _ expected: ReferenceEvaluator.Verdict, in ruleset: CompiledRuleset) -> Bool {
-        guard Int(match.entry) == expected.entry else { return false }
+        guard Int(match.entry) == expected.entry, Int(match.dynamicRule) == expected.dynamicRule else { return false }
         guard let rule = expected.rule else {
-            return match.blocks && match.procedure == -1 && match.returnPolicy == .none
+            return match.blocks && match.procedure == -1 && match.returnPolicy == .none && match.state == .none
         }
         let procedure = match.procedure < 0 ? nil : ruleset.procedures[Int(match.procedure)].name
         let action: Configuration.Action = match.blocks ? .block(match.returnPolicy) : .pass
-        return action == rule.action && procedure == rule.procedure
-            && ruleset.rules[expected.entry].location == rule.location
+        guard action == rule.action && procedure == rule.procedure && match.state == rule.state else { return false }
+        if match.dynamicRule >= 0 { return ruleset.rules[expected.entry].kind == .ruleset }
+        return ruleset.rules[expected.entry].location == rule.location
             && ruleset.rules[expected.entry].text == rule.text
     }
 
     @Test func printedConfigurationsParseToThemselves() throws {
         var generator = RandomConfiguration(random: SplitMix64(state: 2))
         for _ in 0..<2_000 {
+            generator.startConfiguration()
             let text = generator.text()
             let configuration = try parse(text)
             let printed = configuration.text()
@@ -57,37 +105,26 @@ struct RandomRulesetTests {
         }
     }
 
-    private func withoutLocations(_ configuration: Configuration) -> Configuration {
-        let nowhere = SourceLocation(file: "", line: 0, column: 0)
-        func strip(_ group: Configuration.Group) -> Configuration.Group {
-            var group = group
-            group.location = nowhere
-            group.items = group.items.map { item in
-                switch item {
-                case .group(let inner):
-                    return .group(strip(inner))
-                case .rule(var rule):
-                    rule.location = nowhere
-                    return .rule(rule)
-                }
-            }
-            return group
-        }
-        var configuration = configuration
-        configuration.groups = configuration.groups.map(strip)
-        for index in configuration.settings.indices { configuration.settings[index].location = nowhere }
-        for index in configuration.procedures.indices {
-            configuration.procedures[index].location = nowhere
-            configuration.procedures[index].call.location = nowhere
-            configuration.procedures[index].call.instructions?.location = nowhere
-            configuration.procedures[index].call.memory?.location = nowhere
-            configuration.procedures[index].call.milliseconds?.location = nowhere
-        }
-        return configuration
+    /// All that a tree says, but its places.
+    private func withoutLocations(_ configuration: Configuration) -> String {
+        "\(configuration)".split(separator: "npf.conf:", omittingEmptySubsequences: false)
+            .map { $0.drop { $0.isNumber || $0 == ":" } }
+            .joined(separator: "@")
     }
 }
 
 /// The configuration that `text` says.
 func parse(_ text: String) throws -> Configuration {
     try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+}
+
+/// The program for `byte N = M`.
+@Sendable func compileByteFilter(_ expression: String) -> [BPFInstruction] {
+    let words = expression.split(separator: " ")
+    return [
+        BPFInstruction(code: 0x30, jt: 0, jf: 0, k: UInt32(words[1])!),
+        BPFInstruction(code: 0x15, jt: 0, jf: 1, k: UInt32(words[3])!),
+        BPFInstruction(code: 0x06, jt: 0, jf: 0, k: 65_535),
+        BPFInstruction(code: 0x06, jt: 0, jf: 0, k: 0),
+    ]
 }

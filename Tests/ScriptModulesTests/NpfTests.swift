@@ -84,6 +84,80 @@ import Testing
         #expect(script.lines.last == "true")
     }
 
+    @Test func withoutAConfigurationThereAreNoTables() throws {
+        let printed = try Script.evaluate("pcall(npf.table, 'x')")
+        #expect(printed == "false\tnpf.table: there are no tables here, as there is no configuration")
+    }
+
+    /// Tables whose `add` tells its arguments' sum by its answer, and whose other functions tell something else.
+    private static func evaluate(_ expression: String) throws -> String {
+        let names = UnsafeMutableBufferPointer<UnsafePointer<CChar>?>.allocate(capacity: 2)
+        defer { unsafe names.deallocate() }
+        for (place, name) in (["one", "two"] as [StaticString]).enumerated() {
+            let start = unsafe UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+            unsafe names.initializeElement(at: place, to: start)
+        }
+        var script = try Script()
+        unsafe script.state.setTables(
+            UnsafeBufferPointer(names),
+            TableFunctions(
+                add: { _, table, high, low, isIPv6, time in
+                    let sum = UInt64(table) + high + low + (isIPv6 ? 1 : 0)
+                    return time == 1_500_000_000 || time == .max ? UInt8(sum) : 1
+                },
+                remove: { _, _, _, low, _ in UInt8(low) },
+                test: { _, table, high, low, isIPv6 in isIPv6 && high == 1 && low == 2 && table == 1 }),
+            context: nil)
+        let error = script.run("local one, two = npf.table('one'), npf.table('two') print(\(expression))")
+        if let error { throw error }
+        return script.lines.joined()
+    }
+
+    @Test(
+        arguments: [
+            ("one:add(0, 1.5)", "true"), ("one:add(0)", "true"), ("one:add(0, nil)", "true"),
+            ("one:add(0, 2)", "false"), ("one:add(0, math.huge)", "true"), ("one:add(0, 1e10)", "true"),
+            ("two:add(0)", "false"), ("two:add(1)", "nil\tfull"), ("one:add(3)", "nil\tbusy"),
+            ("one:add(4)", "nil\timmutable"), ("one:add(('\\0'):rep(15) .. '\\1')", "nil\tfull"),
+            ("one:remove(0)", "true"), ("one:remove(1)", "false"), ("one:remove(4)", "nil\timmutable"),
+            ("two:test(string.pack('>I8I8', 1, 2))", "true"), ("one:test(string.pack('>I8I8', 1, 2))", "false"),
+            ("two:test(2)", "false"), ("getmetatable(one)", "false"),
+            ("tostring(one):match('^npf.table: ') ~= nil", "true"),
+        ] as [(String, String)])
+    func tablesGetAddressesAndTimes(expression: String, printed: String) throws {
+        #expect(try Self.evaluate(expression) == printed)
+    }
+
+    @Test(
+        arguments: [
+            ("npf.table('three')", "the configuration has no table <three>: it has <one>, <two>"),
+            ("npf.table('one\\0')", "the configuration has no table <one>: it has <one>, <two>"),
+            ("npf.table(1)", "bad argument #1 to 'table' (string expected, got number)"),
+            ("one:add(1, 0)", "bad argument #2 to 'add' (seconds are above zero)"),
+            ("one:add(1, 0/0)", "bad argument #2 to 'add' (seconds are above zero)"),
+            ("one:add(1, '5')", "bad argument #2 to 'add' (number expected, got string)"),
+            (
+                "one:add('10.0.0.0/8')",
+                "bad argument #1 to 'add' (an IPv6 address is a string of 16 bytes; net.parse reads text)"
+            ),
+            ("one:remove()", "bad argument #1 to 'remove' (address expected, got no value)"),
+            ("one:test(-1)", "bad argument #1 to 'test' (an IPv4 address is an integer from 0 to 4294967295)"),
+            ("one.test({}, 1)", "bad argument #1 to 'test' (npf.table expected, got table)"),
+            ("one.test(net.set{}, 1)", "bad argument #1 to 'test' (npf.table expected, got net.set)"),
+        ] as [(String, String)])
+    func wrongUseOfTablesIsTold(expression: String, message: String) throws {
+        let printed = try Self.evaluate("select(2, pcall(function() \(expression) end))")
+        #expect(printed.hasSuffix(message), "\(expression): \(printed)")
+    }
+
+    @Test func tablesArePaidFor() throws {
+        for call in ["add", "remove", "test"] {
+            #expect(throws: ScriptError.self) {
+                try Self.evaluate("pcall(function() for i = 1, 200000 do one:\(call)(0) end end)")
+            }
+        }
+    }
+
     @Test func modulesAreEachStatesOwn() throws {
         var script = try Script()
         #expect(script.run("npf.time = nil net.parse = nil assert(require 'npf' == npf and not npf.time)") == nil)

@@ -164,6 +164,23 @@ struct CapacityTests {
         #expect(fixture.send(flow(1)) == "new")
     }
 
+    /// Collection stands in the middle of the table when a reload comes, and many states are made before it comes round.
+    @Test func aTableThatGrowsAfterAReloadLosesNoState() throws {
+        let fixture = StateFixture()
+        for number in 0..<100 { #expect(fixture.create(flow(number), entry: 1, procedure: 1)) }
+        #expect(fixture.table.collect(step: 50, now: fixture.now) == 0)
+        fixture.table.renumber(Renumbering(entries: [0, 2], procedures: [0, 3]))
+        for number in 100..<1000 { #expect(fixture.create(flow(number), entry: 2, procedure: 3)) }
+        for _ in 0..<40 {
+            #expect(fixture.table.collect(step: 50, now: fixture.now) == 0)
+        }
+        #expect(fixture.table.count == 1000)
+        for number in 0..<1000 {
+            let match = try #require(fixture.lookup(flow(number)).match, "\(number)")
+            #expect((match.entry, match.procedure) == (2, 3), "\(number)")
+        }
+    }
+
     @Test func aListingIsInPieces() {
         let fixture = StateFixture()
         for number in 0..<100 { #expect(fixture.send(flow(number)) == "new") }

@@ -24,4 +24,31 @@ function npf.time() end
 ---@param ... any
 function npf.log(level, ...) end
 
+---A table of the configuration, shared by all rules and workers.
+---@class npflua.Table
+local Table = {}
+
+---Puts an address in, effective on the next packet; one that is there stays for the longer of both times.
+---@param address integer|string of IPv4 an integer, of IPv6 16 bytes
+---@param seconds? number how long it stays; for good without
+---@return true? added nil if the table refuses
+---@return ('full'|'busy'|'immutable')? why
+function Table:add(address, seconds) end
+
+---Takes an address out; networks around it stay.
+---@param address integer|string of IPv4 an integer, of IPv6 16 bytes
+---@return boolean? removed false if it was not there, nil if the table refuses
+---@return ('busy'|'immutable')? why
+function Table:remove(address) end
+
+---Whether an address is in the table, or in a network of it.
+---@param address integer|string of IPv4 an integer, of IPv6 16 bytes
+---@return boolean
+function Table:test(address) end
+
+---The table of that name; an error where the configuration has none.
+---@param name string without angle brackets
+---@return npflua.Table
+function npf.table(name) end
+
 return npf

@@ -102,4 +102,7 @@ typedef enum ls_answer {
 ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int count, const ls_context *context,
 		    bool *changed);
 
+/* Whether the function that ls_filter called last, which answered LS_KEEP, returned true; false: nothing. */
+bool ls_affirmed(const ls_state *s);
+
 #endif

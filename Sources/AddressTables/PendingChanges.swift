@@ -1,21 +1,33 @@
 import Synchronization
 
-/// What shall be added to a table.
-struct Addition: BitwiseCopyable {
+/// What shall be added to a table, or removed from it.
+struct PendingChange: BitwiseCopyable {
     var key: TableKey
+    /// When an entry that is added expires; nothing for a removal.
     var expires: Int64
     var now: Int64
+    var isRemoval: Bool
+
+    /// The addition of an entry.
+    init(adding key: TableKey, expires: Int64, now: Int64) {
+        (self.key, self.expires, self.now, isRemoval) = (key, expires, now, false)
+    }
+
+    /// The removal of an entry.
+    init(removing key: TableKey, now: Int64) {
+        (self.key, expires, self.now, isRemoval) = (key, 0, now, true)
+    }
 }
 
-/// Additions of workers that found the table's lock taken, until its holder makes them: a ring of fixed size.
+/// Changes by workers that found the table's lock taken, until its holder makes them: a ring of fixed size.
 ///
 /// Any thread puts in, the lock's holder takes out (D. Vyukov's bounded queue). A place's turn says whose it is in a lap
 /// of the ring: the lap's first position, that whoever puts in may have it; one more, whoever takes out.
 @safe
-struct PendingAdditions: ~Copyable, Sendable {
+struct PendingChanges: ~Copyable, Sendable {
     private struct Place: ~Copyable {
         let turn: Atomic<UInt>
-        var addition: Addition
+        var change: PendingChange
     }
 
     private static var size: UInt { 1024 }
@@ -43,8 +55,8 @@ struct PendingAdditions: ~Copyable, Sendable {
         return unsafe place(position).pointee.turn.load(ordering: .acquiring) != lap(position) &+ 1
     }
 
-    /// Puts an addition in; false if there is no room.
-    func put(_ addition: Addition) -> Bool {
+    /// Puts a change in; false if there is no room.
+    func put(_ change: PendingChange) -> Bool {
         var position = tail.load(ordering: .relaxed)
         while true {
             let place = unsafe place(position)
@@ -53,7 +65,7 @@ struct PendingAdditions: ~Copyable, Sendable {
                 let claim = tail.weakCompareExchange(
                     expected: position, desired: position &+ 1, ordering: .relaxed)
                 if claim.exchanged {
-                    unsafe place.pointee.addition = addition
+                    unsafe place.pointee.change = change
                     unsafe place.pointee.turn.store(lap(position) &+ 1, ordering: .releasing)
                     return true
                 }
@@ -66,14 +78,14 @@ struct PendingAdditions: ~Copyable, Sendable {
         }
     }
 
-    /// Takes the oldest addition out; the caller holds the table's lock.
-    func take() -> Addition? {
+    /// Takes the oldest change out; the caller holds the table's lock.
+    func take() -> PendingChange? {
         let position = head.load(ordering: .relaxed)
         let place = unsafe place(position)
         guard unsafe place.pointee.turn.load(ordering: .acquiring) == lap(position) &+ 1 else { return nil }
-        let addition = unsafe place.pointee.addition
+        let change = unsafe place.pointee.change
         unsafe place.pointee.turn.store(lap(position) &+ Self.size, ordering: .releasing)
         head.store(position &+ 1, ordering: .releasing)
-        return addition
+        return change
     }
 }

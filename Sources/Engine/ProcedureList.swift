@@ -1,0 +1,104 @@
+import ConfigLanguage
+import Procedures
+import Ruleset
+
+/// A configuration's procedures as one worker runs them.
+@safe
+struct ProcedureList: ~Copyable {
+    /// What is to be known of a procedure besides its steps.
+    struct Facts: BitwiseCopyable {
+        /// The number of its first script among those of all procedures.
+        var firstScript: Int32 = 0
+        /// The first rule that applies it, whose scripts serve connections that outlived their rules; 0 for none.
+        var firstRule: Int32 = 0
+        /// Whether other steps stand beside a script: then what a failed script has changed is undone.
+        var isMixed = false
+    }
+
+    private let steps: UnsafeMutablePointer<ProcedureSteps>
+    private let facts: UnsafeMutablePointer<Facts>
+    private let count: Int
+
+    init(_ configuration: LoadedConfiguration, seed: UInt64) {
+        let procedures = configuration.ruleset.procedures
+        count = procedures.count
+        unsafe steps = .allocate(capacity: max(count, 1))
+        unsafe facts = .allocate(capacity: max(count, 1))
+        var firstScript: Int32 = 0
+        for (index, procedure) in procedures.enumerated() {
+            let ready = configuration.steps[index]
+            // One worker has all of the packets, and so the whole of each rate.
+            unsafe (steps + index).initialize(
+                to: ProcedureSteps(ready, seed: seed &+ UInt64(index), workers: 1))
+            let firstRule = configuration.ruleset.rules.firstIndex { $0.procedure == index } ?? 0
+            unsafe (facts + index).initialize(
+                to: Facts(
+                    firstScript: firstScript, firstRule: Int32(firstRule),
+                    isMixed: ready.count > 1 && !procedure.scripts.isEmpty))
+            firstScript += Int32(procedure.scripts.count)
+        }
+    }
+
+    deinit {
+        unsafe steps.deinitialize(count: count)
+        unsafe steps.deallocate()
+        unsafe facts.deallocate()
+    }
+
+    @inline(__always)
+    func steps(of procedure: Int32) -> UnsafeMutablePointer<ProcedureSteps> { unsafe steps + Int(procedure) }
+
+    @inline(__always)
+    func facts(of procedure: Int32) -> Facts { unsafe facts[Int(procedure)] }
+}
+
+extension ProcedureStep {
+    /// Files that the procedures of a configuration log to; each is held open.
+    private static let maximumLogFiles = 256
+
+    /// A call of the language as a step.
+    ///
+    /// - Parameters:
+    ///   - scripts: how many scripts the procedure has called so far.
+    ///   - logFiles: the files that procedures log to, by their places; a new one is appended.
+    init(_ call: Procedure.Call, scripts: inout Int, logFiles: inout [String]) throws(Diagnostic) {
+        let location: SourceLocation
+        do throws(ParameterError) {
+            switch call {
+            case .script:
+                self = .script(scripts)
+                scripts += 1
+                return
+            case .log(let call):
+                location = call.location
+                let file = try LogParameters(file: call.file).file
+                let place = logFiles.firstIndex(of: file) ?? logFiles.count
+                if place == logFiles.count { logFiles.append(file) }
+                self = .log(file: place)
+            case .normalize(let call):
+                location = call.location
+                self = .normalize(
+                    try NormalizeParameters(
+                        randomID: call.randomizesIdentification, noDF: call.clearsDontFragment,
+                        minimumTTL: Int(call.minimumTTL ?? 0), maximumMSS: Int(call.maximumSegmentSize ?? 0)))
+            case .randomBlock(let call):
+                location = call.location
+                switch call.choice {
+                case .every(let number): self = .randomBlock(try RandomBlockParameters(modulus: number))
+                case .share(let hundredths): self = .randomBlock(try RandomBlockParameters(hundredths: hundredths))
+                }
+            case .rateLimit(let call):
+                location = call.location
+                self = .rateLimit(
+                    try RateLimitParameters(
+                        bitrate: call.bitrate, normalBurst: call.normalBurst, extendedBurst: call.extendedBurst))
+            }
+        } catch {
+            throw Diagnostic(at: location, error.description)
+        }
+        guard logFiles.count <= Self.maximumLogFiles else {
+            throw Diagnostic(
+                at: location, "procedures log to at most \(Self.maximumLogFiles) files: expected one of those before")
+        }
+    }
+}
