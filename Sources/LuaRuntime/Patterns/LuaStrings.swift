@@ -16,6 +16,8 @@ public enum LuaStrings {
         precondition(MemoryLayout<PatternMatcher.Capture>.stride == MemoryLayout<ls_capture>.stride)
         precondition(PatternMatcher.Capture.position == Int(LS_CAPTURE_POSITION))
         precondition(PatternMatcher.Capture.unfinished == Int(LS_CAPTURE_UNFINISHED))
+        // Made here, or the first packet that meets a pattern would wait for them.
+        _ = SharedSets.all
         unsafe ls_set_pattern_operations(
             ls_pattern_operations(
                 begin: beginCompiling, measure: measurePattern, compile: compilePattern, match: matchPattern))
