@@ -60,6 +60,7 @@ private func failNested(_ lua: OpaquePointer?) -> CInt {
         status: ls_status, message: String, canaries: Int, calls: Int, used: Int
     ) {
         var limits = ls_limits(instructions: Int64(instructions), memory: 1 << 20, nanoseconds: 600_000_000_000)
+        LuaStrings.register()
         let shim = unsafe ls_open(&limits)
         let context = UnsafeMutablePointer<CallbackContext>.allocate(capacity: 1)
         unsafe context.initialize(to: CallbackContext(shim: shim))
