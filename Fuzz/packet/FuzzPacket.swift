@@ -11,7 +11,11 @@ public func fuzzPacket(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let packet = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
     defer { unsafe packet.deallocate() }
     unsafe packet.copyMemory(from: UnsafeRawBufferPointer(start: start, count: count))
-    guard let headers = try? unsafe PacketHeaders(parsing: packet.bytes) else { return 0 }
+    // Some were cut.
+    let originalLength = count % 2 == 0 ? count : count + 70_000
+    let parsed = try? unsafe PacketHeaders(parsing: packet.bytes, originalLength: originalLength)
+    guard let headers = parsed else { return 0 }
+    precondition(headers.length <= headers.originalLength && headers.isTruncated == (headers.originalLength > count))
     precondition(headers.transportOffset <= headers.payloadOffset && headers.payloadOffset <= headers.length)
     precondition(headers.length <= count)
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinuxShim.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
@@ -44,6 +45,11 @@ int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid)
 	return result;
 }
 
+void linux_malloc_trim(void)
+{
+	malloc_trim(0);
+}
+
 int linux_memfd_create(const char *name)
 {
 	return memfd_create(name, MFD_CLOEXEC);
@@ -57,6 +63,16 @@ int linux_pidfd_open(pid_t pid)
 int linux_pthread_setname(const char *name)
 {
 	return pthread_setname_np(pthread_self(), name);
+}
+
+int linux_sched_getaffinity(void *mask, size_t size)
+{
+	return (int)syscall(SYS_sched_getaffinity, 0, size, mask);
+}
+
+int linux_sched_setaffinity(const void *mask, size_t size)
+{
+	return (int)syscall(SYS_sched_setaffinity, 0, size, mask);
 }
 
 int linux_setns(int fd, int type)

@@ -27,7 +27,7 @@ static void set_string(lua_State *L, const char *name, const char *value)
 
 static void push_context(lua_State *L, const ls_context *context)
 {
-	lua_createtable(L, 0, 5);
+	lua_createtable(L, 0, 6);
 	set_string(L, "interface", context->interface);
 	set_string(L, "direction", context->direction);
 	set_string(L, "rule", context->rule);
@@ -35,6 +35,8 @@ static void push_context(lua_State *L, const ls_context *context)
 	lua_setfield(L, -2, "time");
 	lua_pushinteger(L, context->mark);
 	lua_setfield(L, -2, "mark");
+	lua_pushinteger(L, context->length);
+	lua_setfield(L, -2, "length");
 }
 
 static void note_wrong_answer(ls_state *s, int function)

@@ -6,6 +6,10 @@ public enum Parameter: String, Sendable, Hashable, CaseIterable {
     case queueNumber = "queue.number"
     /// The packets that wait in a queue at most.
     case queueLength = "queue.length"
+    /// The workers, each with a queue of its own; 0: as many as there are processors.
+    case queueWorkers = "queue.workers"
+    /// The bytes of a packet that the kernel copies for the daemon; 0: as many as anything may look at.
+    case queueBytes = "queue.bytes"
     /// The Lua instructions that a call may take.
     case luaInstructions = "lua.instructions"
     /// The bytes that a Lua state may take.
@@ -89,7 +93,8 @@ extension Parameter {
     /// The value that holds where nothing is set; NPF's, in npf-params(7), for the parameters that NPF has.
     public var defaultValue: Int {
         switch self {
-        case .fail, .genericTimeoutClosed, .ip4DropOptions, .ip6DropOptions, .ip6Reassembly: 0
+        case .fail, .queueWorkers, .queueBytes, .genericTimeoutClosed, .ip4DropOptions, .ip6DropOptions, .ip6Reassembly:
+            0
         case .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4Reassembly, .bpfJIT: 1
         case .queueNumber: 2014
         case .queueLength: 1024
@@ -118,6 +123,8 @@ extension Parameter {
         case _ where form != .number: 0...1
         case .queueNumber: 0...65_535
         case .queueLength: 1...1_048_576
+        case .queueWorkers: 0...64
+        case .queueBytes: 0...65_531
         case .luaInstructions: 1...1_000_000_000
         case .luaMemory: 65_536...4_294_967_296
         case .luaTime: 1...10_000
@@ -130,8 +137,14 @@ extension Parameter {
         }
     }
 
+    /// The least value but 0, which says something else.
+    var leastBesideZero: Int {
+        // All headers fit: 60 bytes of IPv4 and as many of TCP, or what IPv6 comes with, and what an ICMP error quotes.
+        self == .queueBytes ? 256 : 0
+    }
+
     /// What the suffix `k` stands for; `m`, `g` and `t` are its powers.
-    var kilo: UInt64 { self == .luaMemory ? 1024 : 1000 }
+    var kilo: UInt64 { self == .luaMemory || self == .queueBytes ? 1024 : 1000 }
 
     /// What makes the parameter say nothing here; nil for one that holds.
     public var note: String? {

@@ -60,7 +60,16 @@ extension Parser {
 
     /// Parses a number in the unit and the range of `parameter`, with or without a suffix.
     mutating func parseNumber(of parameter: Parameter) throws(Diagnostic) -> Int {
-        try parseNumber(of: parameter.rawValue, in: parameter.range, kilo: parameter.kilo)
+        let token = token
+        let value = try parseNumber(of: parameter.rawValue, in: parameter.range, kilo: parameter.kilo)
+        let least = parameter.leastBesideZero
+        guard value == 0 || value >= least else {
+            throw Diagnostic(
+                at: token.location,
+                "`\(parameter.rawValue)` is 0, or from \(least) to \(parameter.range.upperBound), which \(token.quoted) is not"
+            )
+        }
+        return value
     }
 
     /// Parses a number of `range`, with or without a suffix, of which `k` stands for `kilo`.

@@ -118,16 +118,16 @@ public struct StatisticsReport: Codable, Sendable, Hashable {
 
     /// The sections in order.
     public var sections: [Section]
-    /// The queue that the daemon takes packets from.
-    public var queueNumber: UInt16
-    /// The kernel's own counters of that queue, where the daemon may read them.
-    public var kernelQueue: [Counter]?
+    /// The queues that the daemon takes packets from, one a worker.
+    public var queues: ClosedRange<UInt16>
+    /// The sums of the kernel's own counters of these queues, where the daemon may read them.
+    public var kernelQueues: [Counter]?
 
     /// Makes a report of its parts.
-    public init(sections: [Section], queueNumber: UInt16, kernelQueue: [Counter]?) {
+    public init(sections: [Section], queues: ClosedRange<UInt16>, kernelQueues: [Counter]?) {
         self.sections = sections
-        self.queueNumber = queueNumber
-        self.kernelQueue = kernelQueue
+        self.queues = queues
+        self.kernelQueues = kernelQueues
     }
 }
 

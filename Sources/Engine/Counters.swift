@@ -25,6 +25,21 @@ public struct Counter: ~Copyable, Sendable {
     }
 }
 
+/// Two cache lines, because processors fetch them in pairs: between what one thread writes and what is another's.
+struct CacheLines: BitwiseCopyable, Sendable {
+    static let size = 128
+    private let bytes = [16 of UInt64](repeating: 0)
+}
+
+extension UnsafeMutablePointer where Pointee: ~Copyable {
+    /// Room for values in cache lines that they share with nothing else.
+    static func allocateApart(capacity: Int) -> Self {
+        let size = (capacity * MemoryLayout<Pointee>.stride + CacheLines.size - 1) / CacheLines.size * CacheLines.size
+        return unsafe UnsafeMutableRawPointer.allocate(byteCount: size, alignment: CacheLines.size)
+            .bindMemory(to: Pointee.self, capacity: capacity)
+    }
+}
+
 /// What a rule counts.
 struct RuleCounters: ~Copyable, Sendable {
     let packets = Counter()
@@ -40,6 +55,7 @@ struct RuleCounters: ~Copyable, Sendable {
 ///
 /// The worker writes it and the control thread reads it, for as long as either holds it.
 package final class TotalCounters: Sendable {
+    private let before = CacheLines()
     let passedByRule = Counter()
     let passedByDefault = Counter()
     let passedByFlow = Counter()
@@ -51,6 +67,7 @@ package final class TotalCounters: Sendable {
     let blockedByProcedure = Counter()
     let blockedByErrorPolicy = Counter()
     let malformed = Counter()
+    let headersCut = Counter()
     let optionsDropped = Counter()
     let bytes = Counter()
     let scriptCalls = Counter()
@@ -58,6 +75,7 @@ package final class TotalCounters: Sendable {
     let changed = Counter()
     let answered = Counter()
     let tooLong = Counter()
+    let handedOn = Counter()
     let flowsDecided = Counter()
     let flowsForgotten = Counter()
     package let failuresUnlogged = Counter()
@@ -66,9 +84,20 @@ package final class TotalCounters: Sendable {
     let messagesLogged = Counter()
     let messagesDropped = Counter()
     let states = StateCounters()
+    private let behind = CacheLines()
 
     /// Counters at zero.
     package init() {}
+
+    var passed: UInt64 {
+        passedByDefault.value + passedByRule.value + passedByState.value + passedByFlow.value
+            + passedByErrorPolicy.value
+    }
+
+    var blocked: UInt64 {
+        blockedByDefault.value + blockedByRule.value + blockedByFlow.value + blockedByProcedure.value
+            + blockedByErrorPolicy.value + malformed.value + headersCut.value + optionsDropped.value
+    }
 }
 
 /// What the worker's states count; set after each batch of packets.
@@ -95,7 +124,7 @@ final class RuleCounterTable: Sendable {
 
     init(entries: Int) {
         count = entries + 1
-        unsafe base = .allocate(capacity: count)
+        unsafe base = .allocateApart(capacity: count)
         for entry in 0..<count { unsafe (base + entry).initialize(to: RuleCounters()) }
     }
 

@@ -56,15 +56,15 @@ extension Daemon {
 
     private func rulesReport() -> RulesReport {
         let ruleset = configuration.ruleset
-        let counters = worker.ruleCounters
         let reports = ruleset.rules.indices.compactMap { entry -> RuleReport? in
             let rule = ruleset.rules[entry]
-            guard rule.kind == .rule, entry < counters.count else { return nil }
-            let counted = unsafe counters.base + entry
-            return unsafe RuleReport(
-                entry: entry, rule: rule.text, packets: counted.pointee.packets.value,
-                bytes: counted.pointee.bytes.value, calls: counted.pointee.calls.value,
-                blocks: counted.pointee.blocks.value, errors: counted.pointee.errors.value)
+            guard rule.kind == .rule else { return nil }
+            func sum(_ value: (borrowing RuleCounters) -> UInt64) -> UInt64 {
+                workers.sum { unsafe value(($0.records!.counters.base + entry).pointee) }
+            }
+            return RuleReport(
+                entry: entry, rule: rule.text, packets: sum { $0.packets.value }, bytes: sum { $0.bytes.value },
+                calls: sum { $0.calls.value }, blocks: sum { $0.blocks.value }, errors: sum { $0.errors.value })
         }
         let byEntry = Dictionary(uniqueKeysWithValues: reports.map { ($0.entry, $0) })
         let text = ruleset.canonicalText { entry in
@@ -82,17 +82,19 @@ extension Daemon {
             let rule = ruleset.rules[entry]
             let procedure = rule.procedure.map { ruleset.procedures[$0].scripts } ?? []
             let filter = rule.scriptFilter.map { [ruleset.scriptFilters[$0]] } ?? []
-            let memory = unsafe (worker.ruleCounters.base + entry).pointee.memory.value
-            return (filter + procedure).map { call in
-                LuaStateReport(
-                    script: call.file, function: call.function, entry: entry, worker: 0, memory: Int(memory))
+            return (filter + procedure).flatMap { call in
+                workers.all.map { worker in
+                    let memory = unsafe (worker.records!.counters.base + entry).pointee.memory.value
+                    return LuaStateReport(
+                        script: call.file, function: call.function, entry: entry, worker: worker.place.number,
+                        memory: Int(memory))
+                }
             }
         }
     }
 
     private func statisticsReport() -> StatisticsReport {
-        let totals = worker.totals
-        let mailbox = worker.mailbox
+        func sum(_ value: (TotalCounters) -> UInt64) -> UInt64 { workers.sum { value($0.place.totals) } }
         let refusedByTables = configuration.tables.names.indices.reduce(0 as UInt64) {
             $0 + configuration.tables[$1].refused
         }
@@ -100,74 +102,84 @@ extension Daemon {
             .init(
                 "Packets passed",
                 [
-                    .init("default pass", totals.passedByDefault.value),
-                    .init("ruleset pass", totals.passedByRule.value),
-                    .init("state pass", totals.passedByState.value),
-                    .init("flow pass", totals.passedByFlow.value),
-                    .init("script error pass", totals.passedByErrorPolicy.value),
+                    .init("default pass", sum { $0.passedByDefault.value }),
+                    .init("ruleset pass", sum { $0.passedByRule.value }),
+                    .init("state pass", sum { $0.passedByState.value }),
+                    .init("flow pass", sum { $0.passedByFlow.value }),
+                    .init("script error pass", sum { $0.passedByErrorPolicy.value }),
                 ]),
             .init(
                 "Packets blocked",
                 [
-                    .init("default block", totals.blockedByDefault.value),
-                    .init("ruleset block", totals.blockedByRule.value),
-                    .init("flow block", totals.blockedByFlow.value),
-                    .init("procedure block", totals.blockedByProcedure.value),
-                    .init("script error block", totals.blockedByErrorPolicy.value),
-                    .init("malformed", totals.malformed.value),
-                    .init("IP options", totals.optionsDropped.value),
+                    .init("default block", sum { $0.blockedByDefault.value }),
+                    .init("ruleset block", sum { $0.blockedByRule.value }),
+                    .init("flow block", sum { $0.blockedByFlow.value }),
+                    .init("procedure block", sum { $0.blockedByProcedure.value }),
+                    .init("script error block", sum { $0.blockedByErrorPolicy.value }),
+                    .init("headers not copied whole", sum { $0.headersCut.value }),
+                    .init("malformed", sum { $0.malformed.value }),
+                    .init("IP options", sum { $0.optionsDropped.value }),
                 ]),
             .init(
                 "State and NAT entries",
                 [
-                    .init("states", totals.states.current.value),
-                    .init("state allocations", totals.states.created.value),
+                    .init("states", sum { $0.states.current.value }),
+                    .init("state allocations", sum { $0.states.created.value }),
                     .init(
                         "state destructions",
-                        totals.states.expired.value + totals.states.replaced.value + totals.states.evicted.value
-                            + totals.states.flushed.value),
-                    .init("states that made room for others", totals.states.evicted.value),
-                    .init("states refused for want of room", totals.states.refused.value),
+                        sum {
+                            $0.states.expired.value + $0.states.replaced.value + $0.states.evicted.value
+                                + $0.states.flushed.value
+                        }),
+                    .init("states that made room for others", sum { $0.states.evicted.value }),
+                    .init("states refused for want of room", sum { $0.states.refused.value }),
                 ]),
             .init(
                 "Invalid packet state cases",
                 [
-                    .init("cases in total", totals.states.invalid.value),
-                    .init("TCP case I", totals.states.beyondWindow.value),
-                    .init("TCP case II", totals.states.beforeWindow.value),
-                    .init("TCP case III", totals.states.acknowledgment.value),
+                    .init("cases in total", sum { $0.states.invalid.value }),
+                    .init("TCP case I", sum { $0.states.beyondWindow.value }),
+                    .init("TCP case II", sum { $0.states.beforeWindow.value }),
+                    .init("TCP case III", sum { $0.states.acknowledgment.value }),
                 ]),
             .init(
                 "Scripts",
                 [
-                    .init("calls", totals.scriptCalls.value),
-                    .init("errors", totals.scriptErrors.value),
-                    .init("packets changed", totals.changed.value),
-                    .init("changed packets dropped for their length", totals.tooLong.value),
-                    .init("flows decided", totals.flowsDecided.value),
-                    .init("flows forgotten for others", totals.flowsForgotten.value),
-                    .init("messages logged", totals.messagesLogged.value),
-                    .init("messages dropped", totals.messagesDropped.value),
+                    .init("calls", sum { $0.scriptCalls.value }),
+                    .init("errors", sum { $0.scriptErrors.value }),
+                    .init("packets changed", sum { $0.changed.value }),
+                    .init("changed packets dropped for their length", sum { $0.tooLong.value }),
+                    .init("flows decided", sum { $0.flowsDecided.value }),
+                    .init("flows forgotten for others", sum { $0.flowsForgotten.value }),
+                    .init("messages logged", sum { $0.messagesLogged.value }),
+                    .init("messages dropped", sum { $0.messagesDropped.value }),
                 ]),
             .init(
                 "Other",
                 [
-                    .init("bytes", totals.bytes.value),
-                    .init("resets and ICMP errors sent", totals.answered.value),
-                    .init("packets not logged for want of room", totals.packetsNotLogged.value),
+                    .init("bytes", sum { $0.bytes.value }),
+                    .init("resets and ICMP errors sent", sum { $0.answered.value }),
+                    .init("packets not logged for want of room", sum { $0.packetsNotLogged.value }),
                     .init("scripts' table entries refused", refusedByTables),
-                    .init("socket overruns", mailbox.overruns.value),
-                    .init("verdicts for packets that were gone", mailbox.lostVerdicts.value),
+                    .init("ICMP errors handed to another worker", sum { $0.handedOn.value }),
+                    .init("socket overruns", workers.sum { $0.mailbox.overruns.value }),
+                    .init("verdicts for packets that were gone", workers.sum { $0.mailbox.lostVerdicts.value }),
                 ]),
+            .init(
+                "Workers",
+                workers.all.map { worker in
+                    let totals = worker.place.totals
+                    return .init("packets of worker \(worker.place.number)", totals.passed + totals.blocked)
+                }),
         ]
         return StatisticsReport(
-            sections: sections, queueNumber: queueNumber,
-            kernelQueue: PacketQueue.kernelCounters(number: queueNumber).map { .init($0) })
+            sections: sections, queues: workers.queues,
+            kernelQueues: PacketQueue.kernelCounters(of: workers.queues).map { .init($0) })
     }
 }
 
 extension [StatisticsReport.Counter] {
-    /// The kernel's counters of a queue, by names for people.
+    /// The kernel's counters of queues, by names for people.
     public init(_ counters: QueueCounters) {
         self = [
             .init("packets waiting", counters.queued),

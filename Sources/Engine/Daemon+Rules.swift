@@ -35,8 +35,9 @@ extension Daemon {
 
     /// Walks other dynamic rules from now on.
     private func use(_ ruleset: CompiledRuleset) throws {
-        try worker.replaceRules(by: ruleset)
-        configuration = configuration.replacingRules(by: ruleset)
+        let changed = configuration.replacingRules(by: ruleset)
+        try workers.replaceRules(by: changed)
+        configuration = changed
     }
 
     /// Changes, asks or lists a table; what it says is what npfctl prints.
@@ -109,16 +110,26 @@ extension Daemon {
     private static let statesPerPage = 4_096
 
     /// The connections that have a state, from a place on, and the place to go on at.
+    ///
+    /// Worker by worker: a place is the worker's number in the upper half, and the place in its table in the lower.
     func connections(from place: Int) throws -> (connections: [ConnectionReport], next: Int?) {
+        guard workers.all.indices.contains(place >> 32) else { return ([], nil) }
+        let worker = workers.all[place >> 32]
         // The worker copies, and allocates nothing.
         var states: [ListedState] = []
         states.reserveCapacity(Self.statesPerPage)
         var next: Int?
         let now = Int64(Clock.monotonic)
-        try unsafe worker.perform { filter in
-            next = unsafe filter.pointee.states.forEach(from: place, step: Self.statesPerPage, now: now) {
-                states.append($0)
-            }
+        let errand = unsafe Errand { filter in
+            next = unsafe filter.pointee.states.forEach(
+                from: place & 0xffff_ffff, step: Self.statesPerPage, now: now
+            ) { states.append($0) }
+        }
+        try workers.perform(on: worker, errand)
+        if let inTable = next {
+            next = worker.place.number << 32 | inTable
+        } else if worker.place.number + 1 < workers.all.count {
+            next = (worker.place.number + 1) << 32
         }
         var names: [UInt32: String?] = [:]
         let isPerInterface = configuration.stateParameters.keyInterface
@@ -145,7 +156,7 @@ extension Daemon {
             let index = description.interface.flatMap { Interfaces.index(name: $0) } ?? 0
             let known = InterfaceName(description.interface ?? "")
             var state = StateLookup.none
-            try unsafe worker.perform { filter in
+            let errand = unsafe Errand { filter in
                 var packet = packet
                 state = unsafe withUnsafeBytes(of: known) { name in
                     unsafe packet.withUnsafeMutableBytes { packet in
@@ -157,6 +168,11 @@ extension Daemon {
                                 direction: description.direction, time: 0, clock: now))
                     }
                 }
+            }
+            // At most one of them has the connection.
+            for worker in workers.all {
+                try workers.perform(on: worker, errand)
+                guard case .none = state else { break }
             }
             return try readingTables {
                 ExplanationReport(

@@ -10,10 +10,10 @@ import Ruleset
 import ScriptModules
 import SystemSupport
 
-/// The daemon: one control thread, which this is, and a worker.
+/// The daemon: one control thread, which this is, and its workers.
 ///
-/// Its order of start: rules and scripts are loaded, the queue is taken, the worker runs, and only then are packets
-/// sent to it. Its order of end is the reverse, so that no packet is left without a verdict.
+/// Its order of start: rules and scripts are loaded, the queues are taken, the workers run, and only then are packets
+/// sent to them. Its order of end is the reverse, so that no packet is left without a verdict.
 public final class Daemon {
     /// Where the daemon finds and leaves things.
     public struct Options: Sendable {
@@ -37,10 +37,9 @@ public final class Daemon {
 
     let options: Options
     let logger: Logger
-    let worker: Worker
+    let workers: Workers
     var configuration: LoadedConfiguration
     var isInspecting = true
-    let queueNumber: UInt16
     private var kernelRules: KernelRules
     private let notifier = ServiceNotifier()
     private var epoll: Epoll
@@ -48,15 +47,14 @@ public final class Daemon {
     private let signals: SignalDescriptor
     private let timer: TimerDescriptor
     private let links: LinkMonitor
-    private var fedAtTurn: UInt64 = 0
+    private var fedAtTurns: [UInt64] = []
     private var unloggedBefore: UInt64 = 0
-    private var lostBefore: UInt64 = 0
     private var logFiles: LogFiles
 
     private enum Token {
         static let signals: UInt64 = 0
         static let timer: UInt64 = 1
-        static let worker: UInt64 = 2
+        static let workers: UInt64 = 2
         static let links: UInt64 = 3
         static let server: UInt64 = 4
     }
@@ -75,7 +73,6 @@ public final class Daemon {
         links = try LinkMonitor()
         configuration = try Self.load(options, after: nil)
         for warning in configuration.warnings { logger.warning("\(warning)") }
-        let parameters = configuration.parameters
 
         // The unit has it made; by hand nobody has. Where it cannot be, listening there says so.
         let folder = options.socket[..<(options.socket.lastIndex(of: "/") ?? options.socket.startIndex)]
@@ -83,17 +80,10 @@ public final class Daemon {
         unsafe mkdir(options.logs, 0o750)
         epoll = try Epoll(capacity: 16)
         server = try ControlServer(path: options.socket, firstToken: Token.server, epoll: epoll)
-        let queue = try PacketQueue(
-            number: parameters.queueNumber, maximumLength: parameters.queueLength, failOpen: parameters.failOpen)
-        queueNumber = parameters.queueNumber
-        try Self.refuseBesideAnother(than: queueNumber)
-        // A socket for the daemon's own answers, which its kernel rules let pass.
-        let answers = try? RawSocket(mark: KernelPlan.answerMark)
-        let canAnswer = answers != nil
-        worker = try Worker(
-            queue: queue, answers: answers, configuration: configuration, seed: Self.seed(),
-            leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
-        if !canAnswer {
+        try Self.refuseBesideAnother(than: Workers.queues(configuration.parameters))
+        workers = try Workers(
+            configuration, leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
+        if !workers.canAnswer {
             logger.warning(
                 "senders of blocked packets are told nothing: “block return” needs CAP_NET_RAW, as root and the unit have"
             )
@@ -101,18 +91,20 @@ public final class Daemon {
         timer = try TimerDescriptor()
         try epoll.add(signals.descriptor.raw, token: Token.signals)
         try epoll.add(timer.descriptor.raw, token: Token.timer)
-        try epoll.add(worker.mailbox.reply.descriptor.raw, token: Token.worker)
+        try epoll.add(workers.descriptor, token: Token.workers)
         try epoll.add(links.descriptor.raw, token: Token.links)
 
         kernelRules = KernelRules(logger: logger)
-        try kernelRules.install(
-            KernelPlan(queueNumber: queueNumber, failOpen: configuration.parameters.failOpen))
+        try kernelRules.install(plan(for: configuration))
         let period = max(1, min(1000, (notifier.watchdogInterval ?? 1000) / 3))
         try timer.start(after: UInt32(period), every: UInt32(period))
         logger.notice(
             "inspecting packets",
-            metadata: ["queue": "\(queueNumber)", "kernel rules": "\(kernelRules.backend?.rawValue ?? "none")"])
+            metadata: [
+                "queues": "\(workers.queues)", "kernel rules": "\(kernelRules.backend?.rawValue ?? "none")",
+            ])
         reportReady()
+        workers.whileWaiting = { [unowned self] in feedWatchdog() }
     }
 
     /// Checks the configuration and its scripts.
@@ -126,7 +118,7 @@ public final class Daemon {
     ///
     /// - Throws: a sentence where they are there and cannot be taken away.
     public static func removeLeftovers() throws {
-        if let queue = KernelRules.installedQueue(), PacketQueue.isTaken(queue) {
+        if let queue = KernelRules.installedQueues()?.first(where: PacketQueue.isTaken) {
             throw SystemError(
                 "a daemon that runs uses these rules, on queue \(queue): end it, and it removes them itself")
         }
@@ -134,8 +126,11 @@ public final class Daemon {
     }
 
     /// Kernel rules are one set for all: a second daemon would point the first one's at its own queue.
-    private static func refuseBesideAnother(than own: UInt16) throws {
-        guard let queue = KernelRules.installedQueue(), queue != own, PacketQueue.isTaken(queue) else { return }
+    private static func refuseBesideAnother(than own: ClosedRange<UInt16>) throws {
+        guard let queue = KernelRules.installedQueues()?.first(where: { !own.contains($0) && PacketQueue.isTaken($0) })
+        else {
+            return
+        }
         throw SystemError(
             "another npfluad, on queue \(queue), has its kernel rules here: stop it first, a network namespace has room for one"
         )
@@ -157,14 +152,11 @@ public final class Daemon {
                     }
                 case Token.timer:
                     _ = try timer.drain()
-                    tick()
-                case Token.worker:
-                    worker.mailbox.reply.drain()
-                    let (ended, message) = worker.ended
-                    if ended { throw SystemError(message ?? "the packet loop ended") }
+                    try tick()
+                case Token.workers: try workers.check()
                 case Token.links:
                     if try links.drain() {
-                        worker.mailbox.interfacesChanged()
+                        for worker in workers.all { worker.mailbox.interfacesChanged() }
                         refreshInterfaceTables()
                     }
                 case Token.server:
@@ -186,17 +178,20 @@ public final class Daemon {
         } catch {
             logger.error("\(error)")
         }
-        worker.stop()
-        logMessages(of: worker.messages)
-        logPackets(of: worker.log)
+        workers.stop()
+        for worker in workers.all { log(worker.records!, of: worker) }
         try kernelRules.remove()
     }
 
     /// Replaces the running configuration by a loaded one; the old one goes on where that fails.
     func use(_ new: LoadedConfiguration) throws {
         let (old, parameters) = (configuration.parameters, new.parameters)
-        if parameters.queueNumber != queueNumber || parameters.queueLength != old.queueLength {
+        guard parameters.queueNumber == old.queueNumber, parameters.queueLength == old.queueLength else {
             throw SystemError("queue.number and queue.length cannot change while the daemon runs: restart it")
+        }
+        guard parameters[.queueWorkers] == old[.queueWorkers] || Workers.count(parameters) == workers.all.count else {
+            throw SystemError(
+                "queue.workers cannot change while the daemon runs, and it has \(workers.all.count): restart it")
         }
         guard parameters[.stateLimit] == old[.stateLimit] else {
             throw SystemError("state.limit cannot change while the daemon runs: restart it")
@@ -206,15 +201,15 @@ public final class Daemon {
         if isInspecting { try kernelRules.install(plan(for: new)) }
         do {
             // What the old rules have logged is written with the old rules' places.
-            let (packets, messages) = try worker.replace(configuration, by: new, seed: Self.seed())
-            logPackets(of: packets)
-            logMessages(of: messages)
+            let former = try workers.replace(configuration, by: new)
+            for (worker, records) in zip(workers.all, former) { log(records, of: worker) }
         } catch {
             if isInspecting { try? kernelRules.install(plan(for: configuration)) }
             throw error
         }
         configuration = new
-        lostBefore = 0
+        // For a moment there were all scripts twice.
+        HeapMemory.giveBackFreePages()
         for warning in new.warnings { logger.warning("\(warning)") }
     }
 
@@ -222,11 +217,11 @@ public final class Daemon {
     func inspect(_ on: Bool) throws {
         // Off: packets that still come are passed only once no more are sent. On: inspected before the first comes.
         if on {
-            worker.mailbox.inspect(true)
+            for worker in workers.all { worker.mailbox.inspect(true) }
             try kernelRules.install(plan(for: configuration))
         } else {
             try kernelRules.idle()
-            worker.mailbox.inspect(false)
+            for worker in workers.all { worker.mailbox.inspect(false) }
         }
         isInspecting = on
         reportReady()
@@ -240,7 +235,7 @@ public final class Daemon {
     }
 
     private func plan(for configuration: LoadedConfiguration) -> KernelPlan {
-        KernelPlan(queueNumber: queueNumber, failOpen: configuration.parameters.failOpen)
+        KernelPlan(queues: workers.queues, failOpen: configuration.parameters.failOpen)
     }
 
     /// Loads a configuration and puts it in place of the running one.
@@ -266,32 +261,38 @@ public final class Daemon {
     }
 
     /// Once a second or more often: feeds the watchdog, logs, tidies.
-    private func tick() {
-        // The worker is woken, so that an idle one turns as well; a turn since the last time feeds the watchdog.
-        let turns = worker.mailbox.turns.value
-        if turns != fedAtTurn {
-            fedAtTurn = turns
-            notifier.watchdog()
+    private func tick() throws {
+        try workers.check()
+        feedWatchdog()
+        // Idle workers are woken, so that they turn as well.
+        for worker in workers.all {
+            worker.mailbox.wakeUp()
+            log(worker.records!, of: worker)
         }
-        worker.mailbox.wakeUp()
-        logMessages(of: worker.messages)
-        logPackets(of: worker.log)
         collectTables()
         server.tidy(epoll)
     }
 
-    /// Writes the packets that the present configuration's procedures have logged.
-    private func logPackets(of log: PacketLog) {
-        logFiles.write(log, by: configuration, logger: logger)
-        let lost = log.lostPackets
-        guard lost > lostBefore else { return }
-        logger.warning("packets that came too fast to be logged: \(lost - lostBefore)")
-        worker.totals.packetsNotLogged.add(lost - lostBefore)
-        lostBefore = lost
+    /// Feeds it once every worker's loop has turned since the last time.
+    private func feedWatchdog() {
+        let turns = workers.all.map { $0.mailbox.turns.value }
+        guard zip(turns, fedAtTurns).allSatisfy({ $0 != $1 }) else { return }
+        fedAtTurns = turns
+        notifier.watchdog()
+    }
+
+    /// Writes what a filter of the present configuration has logged.
+    private func log(_ records: FilterRecords, of worker: Worker) {
+        logMessages(records.messages, of: worker)
+        logFiles.write(records.log, by: configuration, logger: logger)
+        let lost = records.log.takeLost()
+        guard lost > 0 else { return }
+        logger.warning("packets that came too fast to be logged: \(lost)")
+        worker.place.totals.packetsNotLogged.add(lost)
     }
 
     /// Writes what scripts have said, and how often one failed, to the daemon's own log.
-    private func logMessages(of log: ScriptLog) {
+    private func logMessages(_ log: ScriptLog, of worker: Worker) {
         let rules = configuration.ruleset.rules
         while let message = log.take() {
             let isRule = rules.indices.contains(message.entry)
@@ -299,9 +300,9 @@ public final class Daemon {
             let level = message.level.map { Logger.Level($0) } ?? .warning
             let text = message.level == nil ? "script failed: \(message.text)" : message.text
             logger.log(level: level, "\(text)", metadata: ["rule": "\(location)"])
-            if message.level != nil { worker.totals.messagesLogged.add() }
+            if message.level != nil { worker.place.totals.messagesLogged.add() }
         }
-        let unlogged = worker.totals.failuresUnlogged.value
+        let unlogged = workers.sum { $0.place.totals.failuresUnlogged.value }
         if unlogged > unloggedBefore {
             logger.warning("script failures that were not logged one by one: \(unlogged - unloggedBefore)")
             unloggedBefore = unlogged
@@ -309,11 +310,9 @@ public final class Daemon {
         let dropped = log.takeDropped()
         if dropped > 0 {
             logger.warning("messages of scripts that came too fast to be logged: \(dropped)")
-            worker.totals.messagesDropped.add(dropped)
+            worker.place.totals.messagesDropped.add(dropped)
         }
     }
-
-    private static func seed() -> UInt64 { UInt64.random(in: .min ... .max) }
 }
 
 extension Logger.Level {

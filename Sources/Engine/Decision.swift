@@ -52,6 +52,8 @@ public struct Decision: BitwiseCopyable, Sendable {
     public var isAnswered: Bool
     /// What the states had to do with it.
     public var state: StateOutcome
+    /// Whether nothing was decided: it is an ICMP error about a connection that another worker may have a state for.
+    package var isForNextWorker: Bool
 
     init(_ verdict: Verdict, _ cause: Cause, entry: Int32 = 0) {
         self.verdict = verdict
@@ -60,5 +62,6 @@ public struct Decision: BitwiseCopyable, Sendable {
         isChanged = false
         isAnswered = false
         state = .none
+        isForNextWorker = false
     }
 }

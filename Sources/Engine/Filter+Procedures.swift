@@ -106,7 +106,8 @@ extension Filter {
     private func mend(
         _ packet: UnsafeMutableRawBufferPointer, _ headers: inout PacketHeaders, _ decision: inout Decision
     ) {
-        guard let changed = try? PacketHeaders(parsing: unsafe packet.bytes) else {
+        guard let changed = try? PacketHeaders(parsing: unsafe packet.bytes, originalLength: headers.originalLength)
+        else {
             decision.refuse(answered: false)
             return
         }

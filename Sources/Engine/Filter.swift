@@ -32,6 +32,8 @@ public struct Filter: ~Copyable {
     private let dropsIPv6Options: Bool
     /// Whether this filter ends the connections that it takes over.
     let endsConnections: Bool
+    /// Whether an ICMP error about a connection that has no state here is the next worker's.
+    private let handsErrorsOn: Bool
     /// How rules and procedures of the filter before are numbered here.
     let renumbering: Renumbering?
     /// The tables, and how rules ask for them.
@@ -70,10 +72,12 @@ public struct Filter: ~Copyable {
 
     /// - Parameters:
     ///   - former: the configuration whose filter this one takes the place of.
+    ///   - worker: the number of its worker, from 0, among `workers`.
     ///   - clock: the time at which scripts are loaded, on the packets' monotonic clock in nanoseconds.
     package init(
         _ configuration: LoadedConfiguration, totals: TotalCounters, messages: ScriptLog, log: PacketLog, seed: UInt64,
-        after former: LoadedConfiguration? = nil, clock: Int64 = Int64(Clock.monotonic)
+        after former: LoadedConfiguration? = nil, worker: Int = 0, of workers: Int = 1,
+        clock: Int64 = Int64(Clock.monotonic)
     ) throws(ConfigurationErrors) {
         let ruleset = configuration.ruleset
         let entryCount = ruleset.rules.count
@@ -104,6 +108,7 @@ public struct Filter: ~Copyable {
         dropsIPv4Options = parameters[.ip4DropOptions] == 1
         dropsIPv6Options = parameters[.ip6DropOptions] == 1
         endsConnections = configuration.endsConnections
+        handsErrorsOn = worker + 1 < workers
         renumbering = former.map { Renumbering(from: $0.ruleset, to: ruleset) }
         counters = RuleCounterTable(entries: entryCount)
         flows = FlowTable(seed: seed)
@@ -115,7 +120,7 @@ public struct Filter: ~Copyable {
         tables = configuration.tables
         unsafe view = .allocate(capacity: 1)
         unsafe view.initialize(to: TableView(configuration.tables))
-        procedures = ProcedureList(configuration, seed: seed)
+        procedures = ProcedureList(configuration, seed: seed, workers: workers)
         scripts = loaded
         askedScripts = asked
         unsafe answers = .allocate(capacity: max(askedScripts.count, 1))
@@ -148,9 +153,11 @@ public struct Filter: ~Copyable {
     ///
     /// A procedure may change it in place; its checksums are right again when this returns.
     public mutating func decide(_ packet: UnsafeMutableRawBufferPointer, from origin: PacketOrigin) -> Decision {
-        totals.bytes.add(UInt64(truncatingIfNeeded: packet.count))
-        guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes) else {
-            totals.malformed.add()
+        // The queue may show less of a packet than there is.
+        let length = unsafe max(origin.originalLength, packet.count)
+        totals.bytes.add(UInt64(truncatingIfNeeded: length))
+        guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes, originalLength: length) else {
+            if packet.count < length { totals.headersCut.add() } else { totals.malformed.add() }
             return Decision(.block, .malformed)
         }
         if headers.family == .ipv4 ? dropsIPv4Options : dropsIPv6Options, unsafe headers.haveOptions(packet) {
@@ -160,7 +167,7 @@ public struct Filter: ~Copyable {
         if !flows.isEmpty, let flow = FlowKey(headers),
             let blocked = unsafe flows.decision(for: flow, opening: false, now: origin.clock)
         {
-            count(blocked.entry, packet.count)
+            count(blocked.entry, length)
             totals.blockedByFlow.add()
             return Decision(.block, .state, entry: blocked.entry)
         }
@@ -172,10 +179,15 @@ public struct Filter: ~Copyable {
             decision.cause = .state
             decision.entry = max(state.entry, 0)
             procedure = state.procedure
-            if state.entry > 0 { count(state.entry, packet.count) }
+            if state.entry > 0 { count(state.entry, length) }
+        } else if handsErrorsOn, decision.state == .none, headers.isICMPError {
+            totals.bytes.add(0 &- UInt64(truncatingIfNeeded: length))
+            totals.handedOn.add()
+            decision.isForNextWorker = true
+            return decision
         } else {
             let match = unsafe walk(headers, packet, origin)
-            count(match.entry, packet.count)
+            count(match.entry, length)
             decision.verdict = match.blocks ? .block : .pass
             decision.entry = match.entry
             guard match.entry != 0 else {

@@ -28,7 +28,7 @@ struct KernelRules {
             // Somebody may have flushed the chain that ours hang on.
             try Self.addJumps()
         case nil:
-            let isFresh = Self.installedQueue() == nil
+            let isFresh = Self.installedQueues() == nil
             do throws(SystemError) {
                 try Self.runNft(plan.nftables)
                 backend = .nftables
@@ -83,14 +83,14 @@ struct KernelRules {
         }
     }
 
-    /// The queue that npflua's rules in the kernel name; nil where there are none.
-    static func installedQueue() -> UInt16? {
+    /// The queues that npflua's rules in the kernel name; nil where there are none.
+    static func installedQueues() -> ClosedRange<UInt16>? {
         let listings =
             [["nft", "list", "table"] + KernelPlan.nftablesTable]
             + iptablesPrograms.map { [$0] + KernelPlan.iptablesProbe }
         for listing in listings {
             guard let result = try? Command.run(listing), result.status == 0 else { continue }
-            if let queue = KernelPlan.queueNumber(inListing: result.output) { return queue }
+            if let queues = KernelPlan.queues(inListing: result.output) { return queues }
         }
         return nil
     }

@@ -2,6 +2,7 @@ public import AddressTables
 public import ConfigLanguage
 public import LuaRuntime
 import Luadata
+import PacketQueue
 import PcapFilter
 import Procedures
 public import Ruleset
@@ -90,7 +91,8 @@ public struct LoadedConfiguration: Sendable {
         parameters = ruleset.parameters
         stateParameters = StateParameters(
             ruleset.parameters, tracksEcho: configuration.algorithms.contains { $0.kind == .icmp })
-        readers = former?.readers ?? ReaderEpochs()
+        // A worker reads them, loads scripts that read them, and the control thread looks into them.
+        readers = former?.readers ?? ReaderEpochs(maximumReaders: 2 * Workers.maximumCount + 1)
         tables = try Self.tables(of: ruleset, in: file, keeping: former?.tables, readers: readers, now: now)
         var logFiles: [String] = []
         do throws(Diagnostic) {
@@ -247,6 +249,27 @@ public struct LoadedConfiguration: Sendable {
 
     private static func fileName(_ path: String) -> Substring {
         path.split(separator: "/", omittingEmptySubsequences: true).last ?? ""
+    }
+}
+
+extension LoadedConfiguration {
+    /// Room for all headers: 60 bytes of IPv4 and as many of TCP, or what IPv6 comes with, and what an ICMP error quotes.
+    private static let headerRoom = 256
+
+    /// Bytes of a packet that the queues copy: what `set queue.bytes` says, or as many as anything may look at.
+    ///
+    /// Scripts, `pcap-filter`, `log` and `normalize` may look at all, or send it back.
+    package var copyLength: Int {
+        let bytes = parameters[.queueBytes]
+        guard bytes == 0 else { return bytes }
+        let looksFurther = steps.joined().contains { step in
+            switch step {
+            case .script, .log, .normalize: true
+            case .randomBlock, .rateLimit: false
+            }
+        }
+        return looksFurther || !ruleset.scriptFilters.isEmpty || ruleset.hasPacketFilters
+            ? PacketQueue.maximumCopyLength : Self.headerRoom
     }
 }
 

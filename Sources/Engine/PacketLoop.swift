@@ -15,13 +15,26 @@ struct PacketLoop: ~Copyable {
     private var answers: RawSocket?
     private let answer: UnsafeMutableRawBufferPointer
     private var interfaceGeneration = 0
+    private let nextQueue: UInt16?
+    /// An errand that waits for packets that were copied whole enough.
+    private var errand: Errand?
     /// What the tables are read in: held while a batch is decided.
     private let tables: ReaderEpochs.Reader
 
+    /// Takes the worker's queue.
+    ///
+    /// - Throws: where it cannot be had, a sentence that says why.
     init(
-        queue: consuming PacketQueue, filter: UnsafeMutablePointer<Filter>, mailbox: WorkerMailbox,
-        answers: consuming RawSocket?, tables: consuming ReaderEpochs.Reader
-    ) throws(Errno) {
+        _ place: WorkerPlace, configuration: LoadedConfiguration, filter: PreparedFilter, mailbox: WorkerMailbox,
+        answers: consuming RawSocket?
+    ) throws {
+        guard let tables = configuration.readers.register() else {
+            throw SystemError("too many workers read the tables")
+        }
+        let parameters = configuration.parameters
+        let queue = try PacketQueue(
+            number: place.queue, maximumLength: parameters.queueLength, failOpen: parameters.failOpen,
+            copyLength: configuration.copyLength)
         let epoll = try Epoll(capacity: 2)
         try epoll.add(queue.descriptor, token: 0)
         try epoll.add(mailbox.wake.descriptor.raw, token: 1)
@@ -30,29 +43,29 @@ struct PacketLoop: ~Copyable {
         self.mailbox = mailbox
         self.answers = answers
         self.tables = tables
-        unsafe self.filter = unsafe filter
+        nextQueue = place.nextQueue
+        unsafe self.filter = unsafe filter.take()
         unsafe answer = .allocate(byteCount: Refusal.maximumLength, alignment: 16)
-        unsafe interfaces.learn(filter.pointee.ruleset.interfaceNames)
+        unsafe interfaces.learn(self.filter.pointee.ruleset.interfaceNames)
     }
 
     deinit {
         unsafe answer.deallocate()
-        unsafe filter.deinitialize(count: 1)
-        unsafe filter.deallocate()
+        unsafe PreparedFilter.free(filter)
     }
 
     /// Runs until it is told to stop and the queue is empty.
     mutating func run() throws(PacketQueueError) {
         while true {
             mailbox.turns.add()
-            if mailbox.hasMail { try takeMail() }
+            if mailbox.hasMail || errand != nil { try takeMail() }
             let count = try queue.receive()
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
             guard count > 0 else {
                 unsafe filter.pointee.publishStates()
                 if mailbox.isStopping { return }
-                wait()
+                if errand == nil { wait() }
                 continue
             }
             tables.enter()
@@ -83,9 +96,10 @@ struct PacketLoop: ~Copyable {
                 interface: interface, interfaceIndex: index, interfaceName: name, direction: direction, time: time,
                 clock: clock, mark: packet.mark, originalLength: packet.originalLength))
 
+        if decision.isForNextWorker, let nextQueue { return queue.handOn(packet.id, to: nextQueue) }
         switch decision.verdict {
         case .pass where unsafe decision.isChanged && packet.payload.count < packet.originalLength:
-            // The queue shows at most 65,531 bytes of a packet, and what it has not shown cannot be sent.
+            // What the queue has not shown of a packet cannot be sent.
             queue.drop(packet.id)
             unsafe filter.pointee.countTooLong()
         case .pass where decision.isChanged:
@@ -99,7 +113,9 @@ struct PacketLoop: ~Copyable {
 
     /// Tells the sender of a blocked packet.
     private mutating func refuse(_ packet: QueuedPacket) {
-        guard let headers = try? PacketHeaders(parsing: unsafe packet.payload.bytes) else { return }
+        let parsed = unsafe try? PacketHeaders(
+            parsing: packet.payload.bytes, originalLength: packet.originalLength)
+        guard let headers = parsed else { return }
         var buffer = unsafe answer.mutableBytes
         let length = unsafe Refusal.write(answering: packet.payload.bytes, headers: headers, into: &buffer)
         guard length > 0 else { return }
@@ -112,10 +128,17 @@ struct PacketLoop: ~Copyable {
 
     /// Does what the control thread has for this worker.
     private mutating func takeMail() throws(PacketQueueError) {
-        if let errand = mailbox.takeErrand() {
+        if let new = mailbox.takeErrand() {
+            errand = new
+            if let wanted = new.copyLength, wanted > queue.copyLength { try queue.setCopyLength(wanted) }
+        }
+        // A filter that looks further than the one before gets no packet that was copied for that one.
+        if let errand, (errand.copyLength ?? 0) <= queue.assuredCopyLength {
+            self.errand = nil
             let failOpen = unsafe filter.pointee.failOpen
             unsafe errand.work(&filter)
             if unsafe filter.pointee.failOpen != failOpen { try queue.setFailOpen(!failOpen) }
+            if let enough = errand.copyLength, enough < queue.copyLength { try queue.setCopyLength(enough) }
             unsafe interfaces.learn(filter.pointee.ruleset.interfaceNames)
             unsafe filter.pointee.publishStates()
             mailbox.finishErrand()

@@ -19,7 +19,8 @@ struct ProcedureList: ~Copyable {
     private let facts: UnsafeMutablePointer<Facts>
     private let count: Int
 
-    init(_ configuration: LoadedConfiguration, seed: UInt64) {
+    /// - Parameter workers: how many share the packets, and so the rates.
+    init(_ configuration: LoadedConfiguration, seed: UInt64, workers: Int) {
         let procedures = configuration.ruleset.procedures
         count = procedures.count
         unsafe steps = .allocate(capacity: max(count, 1))
@@ -27,9 +28,8 @@ struct ProcedureList: ~Copyable {
         var firstScript: Int32 = 0
         for (index, procedure) in procedures.enumerated() {
             let ready = configuration.steps[index]
-            // One worker has all of the packets, and so the whole of each rate.
             unsafe (steps + index).initialize(
-                to: ProcedureSteps(ready, seed: seed &+ UInt64(index), workers: 1))
+                to: ProcedureSteps(ready, seed: seed &+ UInt64(index), workers: workers))
             let firstRule = configuration.ruleset.rules.firstIndex { $0.procedure == index } ?? 0
             unsafe (facts + index).initialize(
                 to: Facts(

@@ -72,7 +72,7 @@ struct Script: ~Copyable {
         }
         let context = unsafe FilterContext(
             interface: origin.interfaceName, direction: origin.directionName, rule: rule,
-            nanoseconds: origin.time, mark: origin.mark)
+            nanoseconds: origin.time, mark: origin.mark, length: max(origin.originalLength, packet.count))
         return unsafe state.filter(function, header, payload, context: context)
     }
 

@@ -1,172 +1,97 @@
 import AddressTables
+import KernelPlan
 import PacketQueue
-import Procedures
-import Ruleset
 import ScriptModules
 import Synchronization
 import SystemSupport
 
-/// Work that the control thread has a worker do between two batches of packets.
-///
-/// The control thread waits meanwhile, so what the work refers to is the worker's alone.
-@safe
-final class Errand: @unchecked Sendable {
-    /// Gets the address of the worker's filter, and may put another in its place.
-    let work: (inout UnsafeMutablePointer<Filter>) -> Void
+/// A worker's place among the workers of a daemon, and what of it outlives its filters.
+struct WorkerPlace: Sendable {
+    /// Its number, from 0, among `count`.
+    let number: Int
+    let count: Int
+    /// Its queue.
+    let queue: UInt16
+    /// The processor that it stays on; nil for any.
+    let processor: Int?
+    let totals = TotalCounters()
+    /// Of scripts' messages that are logged; nil for none.
+    let leastLevel: LogLevel?
 
-    init(_ work: @escaping (inout UnsafeMutablePointer<Filter>) -> Void) {
-        unsafe self.work = unsafe work
-    }
-}
-
-/// What the control thread and a worker say to each other, without a lock.
-final class WorkerMailbox: Sendable {
-    /// Wakes the worker.
-    let wake: EventDescriptor
-    /// Tells the control thread that an errand is done, or that the worker has ended.
-    let reply: EventDescriptor
-    /// How often the worker's loop has turned: what the watchdog looks at.
-    let turns = Counter()
-    let overruns = Counter()
-    let lostVerdicts = Counter()
-
-    private let mail = Atomic<Bool>(false)
-    /// An errand that nobody has begun, as a reference that whoever takes it owns.
-    private let errand = Atomic<UInt>(0)
-    private let done = Atomic<Bool>(false)
-    private let stopping = Atomic<Bool>(false)
-    private let hurrying = Atomic<Bool>(false)
-    private let inspecting = Atomic<Bool>(true)
-    private let generation = Atomic<Int>(0)
-
-    init() throws(Errno) {
-        wake = try EventDescriptor()
-        reply = try EventDescriptor()
-    }
-
-    // The worker's side.
-
-    var hasMail: Bool { mail.load(ordering: .relaxed) && mail.exchange(false, ordering: .acquiring) }
-    var isStopping: Bool { stopping.load(ordering: .acquiring) }
-    var isHurrying: Bool { hurrying.load(ordering: .relaxed) }
-    var isInspecting: Bool { inspecting.load(ordering: .relaxed) }
-    var interfaceGeneration: Int { generation.load(ordering: .acquiring) }
-
-    /// An errand that waits.
-    func takeErrand() -> Errand? {
-        let taken = errand.exchange(0, ordering: .acquiringAndReleasing)
-        return unsafe UnsafeRawPointer(bitPattern: taken).map {
-            unsafe Unmanaged<Errand>.fromOpaque($0).takeRetainedValue()
-        }
-    }
-
-    func finishErrand() {
-        done.store(true, ordering: .releasing)
-        reply.signal()
-    }
-
-    // The control thread's side.
-
-    func send(_ errand: Errand) {
-        done.store(false, ordering: .relaxed)
-        let reference = unsafe Unmanaged.passRetained(errand).toOpaque()
-        self.errand.store(UInt(bitPattern: reference), ordering: .releasing)
-        wakeUp()
-    }
-
-    /// Takes an errand back that the worker has not begun.
-    ///
-    /// Returns whether it was still there.
-    func recallErrand() -> Bool { takeErrand() != nil }
-
-    var isErrandDone: Bool { done.load(ordering: .acquiring) }
-
-    func inspect(_ on: Bool) { inspecting.store(on, ordering: .relaxed) }
-
-    func interfacesChanged() {
-        generation.wrappingAdd(1, ordering: .releasing)
-        wakeUp()
-    }
-
-    func stop() {
-        stopping.store(true, ordering: .releasing)
-        wakeUp()
-    }
-
-    /// What still waits is decided as `set fail` says, without rules and scripts.
-    func hurry() { hurrying.store(true, ordering: .relaxed) }
-
-    func wakeUp() {
-        mail.store(true, ordering: .releasing)
-        wake.signal()
-    }
+    /// The queue of the worker that ICMP errors go to which this one knows nothing of.
+    var nextQueue: UInt16? { number + 1 < count ? queue + 1 : nil }
 }
 
 /// A worker as the control thread knows it: its thread, and what is said to it.
 final class Worker {
+    let place: WorkerPlace
     let mailbox: WorkerMailbox
-    let totals: TotalCounters
-    /// The packets that the running configuration's procedures log.
-    private(set) var log: PacketLog
-    /// What the running filter's scripts say.
-    private(set) var messages: ScriptLog
-    private let leastLevel: LogLevel?
-    private(set) var ruleCounters: RuleCounterTable
-    private let ending: Ending
+    /// Of the filter that runs; the control thread changes it with the filter.
+    var records: FilterRecords?
+    private let life: Life
     private var thread: WorkerThread?
 
-    /// How the loop ended, written before `reply` says so.
-    private final class Ending: Sendable {
-        private let failure = Mutex<String?>(nil)
-        private let over = Atomic<Bool>(false)
+    /// What the thread begins with, and how far it has come, which is written before `reply` says so.
+    private final class Life: Sendable {
+        enum Stage {
+            case starting(LoadedConfiguration)
+            case started(FilterRecords, canAnswer: Bool)
+            case running(canAnswer: Bool)
+            case ended(any Error)
+        }
 
-        var isOver: Bool { over.load(ordering: .acquiring) }
-        var message: String? { failure.withLock { $0 } }
+        private let stage: Mutex<Stage>
 
-        func end(_ message: String?) {
-            failure.withLock { $0 = message }
-            over.store(true, ordering: .releasing)
+        init(_ stage: Stage) { self.stage = Mutex(stage) }
+
+        var current: Stage { stage.withLock { $0 } }
+        func enter(_ new: Stage) { stage.withLock { $0 = new } }
+
+        /// The records of a loop that has started, once.
+        func takeRecords() -> FilterRecords? {
+            stage.withLock { stage in
+                guard case .started(let records, let canAnswer) = stage else { return nil }
+                stage = .running(canAnswer: canAnswer)
+                return records
+            }
         }
     }
 
-    /// Starts a worker on a queue with a configuration, whose scripts it loads again for itself.
+    /// Starts a worker: in its own thread it loads the configuration's scripts, takes its queue and runs.
     ///
-    /// - Parameter leastLevel: of scripts' messages that are logged; nil for none.
-    init(
-        queue: consuming PacketQueue, answers: consuming RawSocket?, configuration: LoadedConfiguration, seed: UInt64,
-        leastLevel: LogLevel?
-    ) throws {
-        let mailbox = try WorkerMailbox()
-        let ending = Ending()
-        totals = TotalCounters()
-        let log = PacketLog()
-        let messages = ScriptLog(totals: totals, leastLevel: leastLevel)
-        self.log = log
-        self.messages = messages
-        self.leastLevel = leastLevel
+    /// What it writes to while it runs, it has allocated itself, apart from other workers' memory.
+    init(_ place: WorkerPlace, configuration: LoadedConfiguration, reply: WorkerReply) throws {
+        let mailbox = try WorkerMailbox(reply: reply)
+        let life = Life(.starting(configuration))
+        self.place = place
         self.mailbox = mailbox
-        self.ending = ending
-
-        let filter = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
-        unsafe filter.initialize(
-            to: try Filter(configuration, totals: totals, messages: messages, log: log, seed: seed))
-        ruleCounters = unsafe filter.pointee.counters
-        guard let reader = configuration.readers.register() else {
-            throw SystemError("too many workers read the tables")
-        }
-        let loop = Handover(
-            try unsafe PacketLoop(
-                queue: queue, filter: filter, mailbox: mailbox, answers: answers, tables: reader))
-        thread = try WorkerThread(name: "npflua-worker") {
-            var message: String?
-            do throws(PacketQueueError) {
+        self.life = life
+        thread = try WorkerThread(name: "npflua-\(place.number)", processor: place.processor) {
+            do {
+                var loop = try Self.makeLoop(place, mailbox, life)
+                reply.event.signal()
                 try loop.run()
+                life.enter(.ended(SystemError("the packet loop has ended")))
             } catch {
-                message = error.description
+                life.enter(.ended(error))
             }
-            ending.end(message)
-            mailbox.reply.signal()
+            reply.event.signal()
         }
+    }
+
+    /// Makes the loop, and leaves the configuration to the control thread, which may replace it.
+    private static func makeLoop(
+        _ place: WorkerPlace, _ mailbox: WorkerMailbox, _ life: Life
+    ) throws -> PacketLoop {
+        guard case .starting(let configuration) = life.current else { preconditionFailure("a worker starts once") }
+        let filter = try PreparedFilter(configuration, for: place, after: nil)
+        // A socket for the daemon's own answers, which its kernel rules let pass.
+        let answers = try? RawSocket(mark: KernelPlan.answerMark)
+        let canAnswer = answers != nil
+        let loop = try PacketLoop(
+            place, configuration: configuration, filter: filter, mailbox: mailbox, answers: answers)
+        life.enter(.started(filter.records, canAnswer: canAnswer))
+        return loop
     }
 
     deinit {
@@ -174,94 +99,23 @@ final class Worker {
         mailbox.stop()
     }
 
-    /// Whether the loop has ended, and what went wrong if something did.
-    var ended: (Bool, String?) { (ending.isOver, ending.message) }
-
-    /// Puts a configuration in place of the running one, between two batches of packets; connections go on.
+    /// Whether the worker has taken its queue, and whether it can answer the senders of blocked packets.
     ///
-    /// - Parameter former: the running configuration.
-    /// - Returns: the packets that the former configuration's procedures have logged, and what its scripts have said.
-    /// - Throws: what loading a script throws, or a sentence where the worker does not answer; the old one goes on.
-    func replace(_ former: LoadedConfiguration, by configuration: LoadedConfiguration, seed: UInt64) throws
-        -> (PacketLog, ScriptLog)
-    {
-        let log = PacketLog()
-        let messages = ScriptLog(totals: totals, leastLevel: leastLevel)
-        let new = UnsafeMutablePointer<Filter>.allocate(capacity: 1)
-        do {
-            unsafe new.initialize(
-                to: try Filter(
-                    configuration, totals: totals, messages: messages, log: log, seed: seed, after: former))
-        } catch {
-            unsafe new.deallocate()
-            throw error
-        }
-        let counters = unsafe new.pointee.counters
-        var unused = unsafe new
-        defer { unsafe Self.free(unused) }
-        try unsafe perform { filter in
-            unsafe new.pointee.takeOver(&filter.pointee)
-            unsafe unused = unsafe filter
-            unsafe filter = unsafe new
-        }
-        ruleCounters = counters
-        defer { (self.log, self.messages) = (log, messages) }
-        return (self.log, self.messages)
-    }
-
-    /// Has the worker walk other dynamic rules; all else stays as it is.
-    func replaceRules(by ruleset: CompiledRuleset) throws {
-        // The old rules are freed here, not on the packet path.
-        var former: CompiledRuleset?
-        try unsafe perform { filter in unsafe former = filter.pointee.exchangeRules(for: ruleset) }
-        withExtendedLifetime(former) {}
-        former = nil
-    }
-
-    /// Has the worker do something between two batches of packets, and waits until it is done.
-    ///
-    /// - Throws: a sentence where the worker does not answer; then nothing was done.
-    func perform(_ work: @escaping (inout UnsafeMutablePointer<Filter>) -> Void) throws {
-        mailbox.send(unsafe Errand(work))
-        let deadline = Clock.monotonic + 5_000_000_000
-        while !mailbox.isErrandDone {
-            // What the worker has not begun by now can be had back; what it has begun it is about to end.
-            if Clock.monotonic > deadline || ending.isOver, mailbox.recallErrand() {
-                throw SystemError("the packet loop does not answer: nothing was changed")
-            }
-            if ending.isOver && !mailbox.isErrandDone {
-                throw SystemError(ending.message ?? "the packet loop has ended")
-            }
-            mailbox.reply.wait(milliseconds: 100)
+    /// - Throws: why it could not start.
+    func hasStarted() throws -> (Bool, canAnswer: Bool) {
+        if let records = life.takeRecords() { self.records = records }
+        switch life.current {
+        case .starting, .started: return (false, false)
+        case .running(let canAnswer): return (true, canAnswer)
+        case .ended(let error): throw error
         }
     }
 
-    private static func free(_ filter: UnsafeMutablePointer<Filter>) {
-        unsafe filter.deinitialize(count: 1)
-        unsafe filter.deallocate()
+    /// Why the loop has ended; nil as long as it runs.
+    var end: (any Error)? {
+        if case .ended(let error) = life.current { error } else { nil }
     }
 
-    /// Tells the loop to end once its queue is empty, and waits for it.
-    ///
-    /// A full queue of packets whose scripts reach their limits would take longer than an administrator waits.
-    func stop() {
-        mailbox.stop()
-        let deadline = Clock.monotonic + 3_000_000_000
-        while !ending.isOver && Clock.monotonic < deadline { mailbox.reply.wait(milliseconds: 50) }
-        if !ending.isOver { mailbox.hurry() }
-        thread = nil
-    }
-}
-
-/// Carries a loop to the thread that runs it.
-private final class Handover: @unchecked Sendable {
-    private var loop: PacketLoop
-
-    init(_ loop: consuming PacketLoop) {
-        self.loop = loop
-    }
-
-    func run() throws(PacketQueueError) {
-        try loop.run()
-    }
+    /// Waits until the loop, which was told to stop, has ended.
+    func join() { thread = nil }
 }

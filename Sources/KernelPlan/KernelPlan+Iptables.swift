@@ -41,7 +41,11 @@ extension KernelPlan {
 
     /// The plan as one transaction for iptables-restore: fills our two chains anew.
     public var iptablesRestore: String {
-        let queue = "-j NFQUEUE --queue-num \(queueNumber)" + (failOpen ? " --queue-bypass" : "")
+        // The balance is by the pair of addresses alone, and the same for both directions.
+        let target =
+            queues.count == 1
+            ? "--queue-num \(queues.lowerBound)" : "--queue-balance \(queues.lowerBound):\(queues.upperBound)"
+        let queue = "-j NFQUEUE \(target)" + (failOpen ? " --queue-bypass" : "")
         // See the nftables text for the first of these.
         return Self.iptables([
             "-A \(Self.inbound) -m conntrack --ctstate INVALID",

@@ -9,7 +9,10 @@ extension KernelPlan {
     ///
     /// It installs, and updates what is installed.
     public var nftables: String {
-        let queue = failOpen ? "queue flags bypass to \(queueNumber)" : "queue to \(queueNumber)"
+        // The hash is over addresses and ports, and the same for both directions of a flow.
+        let target =
+            queues.count == 1 ? "\(queues.lowerBound)" : "symhash mod \(queues.count) offset \(queues.lowerBound)"
+        let queue = (failOpen ? "queue flags bypass to " : "queue to ") + target
         // To ask for a packet's state is to ask for connection tracking, and that puts fragments together before they come
         // here: a script would see none of what a later fragment carries.
         return Self.nftablesIdle + """

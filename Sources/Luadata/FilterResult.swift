@@ -53,16 +53,19 @@ public struct FilterResult: Sendable, Hashable {
     public var nanoseconds: Int64
     /// `ctx.mark`: the packet's mark.
     public var mark: UInt32
+    /// `ctx.length`: bytes of the packet, of which the regions may show fewer.
+    public var length: Int
 
     /// A context.
     public init(
         interface: UnsafePointer<CChar>?, direction: UnsafePointer<CChar>?, rule: UnsafePointer<CChar>?,
-        nanoseconds: Int64, mark: UInt32
+        nanoseconds: Int64, mark: UInt32, length: Int
     ) {
         unsafe self.interface = unsafe interface
         unsafe self.direction = unsafe direction
         unsafe self.rule = unsafe rule
         unsafe self.nanoseconds = nanoseconds
         unsafe self.mark = mark
+        unsafe self.length = length
     }
 }

@@ -63,6 +63,7 @@ extension ls_context {
     fileprivate init(_ context: FilterContext) {
         unsafe self.init(
             interface: context.interface, direction: context.direction, rule: context.rule,
-            time_ns: context.nanoseconds, mark: context.mark)
+            time_ns: context.nanoseconds, mark: context.mark,
+            length: Int64(context.length))
     }
 }

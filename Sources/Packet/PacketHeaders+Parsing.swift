@@ -6,20 +6,21 @@ extension PacketHeaders {
     ///
     /// Part of the packet path. A packet that ends before its IP header says so is truncated, not malformed, as long as its headers are there. A
     /// length of 0 in the IP header (a jumbogram, RFC 2675, or a segment that the kernel has yet to cut up) stands for all
-    /// bytes that are there. Checksums are not looked at.
+    /// bytes that there were. Checksums are not looked at.
+    /// - Parameter originalLength: bytes of the packet before it was cut, where they are known.
     /// - Throws: `MalformedPacket`, for the first thing that is wrong.
-    public init(parsing packet: RawSpan) throws(MalformedPacket) {
+    public init(parsing packet: RawSpan, originalLength: Int = 0) throws(MalformedPacket) {
         guard packet.byteCount >= 1 else { throw .unknownVersion }
         switch packet.uint8(at: 0) &>> 4 {
-        case AddressFamily.ipv4.rawValue: try self.init(ipv4: packet)
-        case AddressFamily.ipv6.rawValue: try self.init(ipv6: packet)
+        case AddressFamily.ipv4.rawValue: try self.init(ipv4: packet, originalLength: originalLength)
+        case AddressFamily.ipv6.rawValue: try self.init(ipv6: packet, originalLength: originalLength)
         default: throw .unknownVersion
         }
         payloadOffset = transportOffset
         if !isLaterFragment { try parseTransport(packet) }
     }
 
-    init(ipv4 packet: RawSpan) throws(MalformedPacket) {
+    init(ipv4 packet: RawSpan, originalLength: Int = 0) throws(MalformedPacket) {
         guard packet.byteCount >= 20 else { throw .shortNetworkHeader }
         self.init(
             transportProtocol: IPProtocol(rawValue: packet.uint8(at: 9)),
@@ -30,15 +31,16 @@ extension PacketHeaders {
         guard transportOffset >= 20 else { throw .headerLength }
         let totalLength = Int(packet.uint16(at: 2))
         guard totalLength == 0 || totalLength >= transportOffset else { throw .totalLength }
-        length = totalLength == 0 ? packet.byteCount : min(totalLength, packet.byteCount)
+        self.originalLength = totalLength == 0 ? max(packet.byteCount, originalLength) : totalLength
+        length = min(self.originalLength, packet.byteCount)
         guard transportOffset <= length else { throw .shortNetworkHeader }
-        isTruncated = totalLength > packet.byteCount
+        isTruncated = self.originalLength > packet.byteCount
 
         let fragmentField = packet.uint16(at: 6)
         try noteFragment(offset: Int(fragmentField & 0x1fff) &* 8, moreFollow: fragmentField & 0x2000 != 0)
     }
 
-    init(ipv6 packet: RawSpan) throws(MalformedPacket) {
+    init(ipv6 packet: RawSpan, originalLength: Int = 0) throws(MalformedPacket) {
         guard packet.byteCount >= 40 else { throw .shortNetworkHeader }
         self.init(
             transportProtocol: IPProtocol(rawValue: packet.uint8(at: 6)),
@@ -47,9 +49,10 @@ extension PacketHeaders {
         protocolOffset = 6
         transportOffset = 40
         let payloadLength = Int(packet.uint16(at: 4))
-        length = payloadLength == 0 ? packet.byteCount : min(40 &+ payloadLength, packet.byteCount)
+        self.originalLength = payloadLength == 0 ? max(packet.byteCount, originalLength) : 40 &+ payloadLength
+        length = min(self.originalLength, packet.byteCount)
         guard length >= 42 else { throw .payloadLength }
-        isTruncated = 40 &+ payloadLength > packet.byteCount
+        isTruncated = self.originalLength > packet.byteCount
         try skipExtensionHeaders(packet)
     }
 

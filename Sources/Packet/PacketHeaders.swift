@@ -14,6 +14,8 @@ public struct PacketHeaders: BitwiseCopyable, Sendable {
     public var payloadOffset: Int
     /// Bytes of the packet: as its IP header says, at most what was captured.
     public var length: Int
+    /// Bytes of the packet before it was cut: as its IP header says, whatever was captured.
+    public var originalLength: Int
     /// The TCP or UDP source port, 0 where there is none.
     public var sourcePort: UInt16
     /// The TCP or UDP destination port, 0 where there is none.
@@ -52,6 +54,7 @@ public struct PacketHeaders: BitwiseCopyable, Sendable {
         protocolOffset = 0
         payloadOffset = 0
         length = 0
+        originalLength = 0
         isFragment = false
         isLaterFragment = false
         isTruncated = false
@@ -60,12 +63,4 @@ public struct PacketHeaders: BitwiseCopyable, Sendable {
     /// The version of the packet's IP header.
     @inlinable
     public var family: AddressFamily { source.family }
-}
-
-extension PacketHeaders {
-    /// Bytes that the packet had before it was cut, as its IP header says.
-    func lengthOnTheWire(_ packet: RawSpan) -> Int {
-        guard isTruncated else { return length }
-        return family == .ipv4 ? Int(packet.uint16(at: 2)) : 40 &+ Int(packet.uint16(at: 4))
-    }
 }

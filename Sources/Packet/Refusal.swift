@@ -48,7 +48,7 @@ public enum Refusal {
             buffer.store(0 as UInt32, at: header &+ 8)
             buffer.store(TCPFlags.rst.rawValue, at: header &+ 13)
         } else {
-            var segmentLength = headers.lengthOnTheWire(packet) &- headers.payloadOffset
+            var segmentLength = headers.originalLength &- headers.payloadOffset
             if headers.tcpFlags.contains(.syn) { segmentLength &+= 1 }
             if headers.tcpFlags.contains(.fin) { segmentLength &+= 1 }
             let acknowledged = packet.uint32(at: segment &+ 4) &+ UInt32(truncatingIfNeeded: segmentLength)

@@ -39,7 +39,7 @@ public struct TCPSegment: BitwiseCopyable, Sendable {
         sequenceNumber = packet.uint32(at: header &+ 4)
         acknowledgmentNumber = packet.uint32(at: header &+ 8)
         window = packet.uint16(at: header &+ 14)
-        payloadLength = UInt32(truncatingIfNeeded: headers.lengthOnTheWire(packet) &- headers.payloadOffset)
+        payloadLength = UInt32(truncatingIfNeeded: headers.originalLength &- headers.payloadOffset)
         if flags.contains(.syn) {
             windowScale = Self.windowScale(packet, (header &+ 20)..<headers.payloadOffset)
         }

@@ -13,6 +13,9 @@ public struct PacketQueue: ~Copyable {
     /// The packets that one `receive()` brings at most.
     public static let capacity = 32
 
+    /// Bytes of a packet that the queue can show at most: an attribute of netlink has no room for more.
+    public static let maximumCopyLength = 65_531
+
     /// Packets that the kernel could not hand over because the socket was full: gaps in the ids, which it gives before
     /// it tries.
     ///
@@ -28,16 +31,32 @@ public struct PacketQueue: ~Copyable {
     private var verdicts: VerdictBuffer
     private var lastID: UInt32 = 0
     private var refusal: Errno?
+    private var failOpen: Bool
+    private let maximumLength: UInt32
+
+    /// Bytes of each packet that are copied at most.
+    public private(set) var copyLength: Int
+    /// What it was before, and how many packets may still come that were copied to that.
+    private var formerCopyLength: Int
+    private var unsettled: UInt32 = 0
 
     /// Takes the queue `number` in the calling thread's network namespace.
     ///
     /// - Parameters:
     ///   - maximumLength: how many packets may wait in the kernel.
     ///   - failOpen: a packet that finds the queue full is accepted instead of dropped.
-    public init(number: UInt16, maximumLength: UInt32, failOpen: Bool) throws(PacketQueueError) {
+    ///   - copyLength: bytes of each packet that are copied at most, 1 to `maximumCopyLength`.
+    public init(
+        number: UInt16, maximumLength: UInt32, failOpen: Bool, copyLength: Int = Self.maximumCopyLength
+    ) throws(PacketQueueError) {
         let ring = try ReceiveRing(slots: Self.capacity)
         let verdicts = try VerdictBuffer(queueNumber: number, capacity: Self.capacity)
-        socket = try QueueSocket.take(number: number, maximumLength: maximumLength, failOpen: failOpen)
+        socket = try QueueSocket.take(
+            number: number, maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength)
+        self.failOpen = failOpen
+        self.maximumLength = maximumLength
+        self.copyLength = copyLength
+        formerCopyLength = copyLength
         self.ring = ring
         self.verdicts = verdicts
         window = PacketWindow(capacity: Self.capacity)
@@ -48,7 +67,7 @@ public struct PacketQueue: ~Copyable {
     /// Needs CAP_NET_ADMIN; without it every queue looks taken.
     public static func isTaken(_ number: UInt16) -> Bool {
         do throws(PacketQueueError) {
-            _ = try QueueSocket.take(number: number, maximumLength: 1, failOpen: false)
+            _ = try QueueSocket.take(number: number, maximumLength: 1, failOpen: false, copyLength: 1)
             return false
         } catch {
             return error.code == .notPermitted || error.code == .busy
@@ -71,13 +90,19 @@ public struct PacketQueue: ~Copyable {
         window.removeAll()
         while true {
             while !window.isFull, let message = ring.next() { take(message) }
-            if window.count > 0 { return window.count }
+            if window.count > 0 {
+                unsettled -= min(unsettled, UInt32(window.count))
+                return window.count
+            }
             if let refusal {
                 self.refusal = nil
                 throw socket.explain(refusal)
             }
             do {
-                guard try ring.fill(from: descriptor) else { return 0 }
+                guard try ring.fill(from: descriptor) else {
+                    unsettled = 0
+                    return 0
+                }
             } catch {
                 // The kernel clears it by telling it; what was lost shows in the ids.
                 if error != .noBufferSpace { throw socket.explain(error) }
@@ -132,6 +157,22 @@ public struct PacketQueue: ~Copyable {
         }
     }
 
+    /// Has the packet `id` meet the chain that queued it once more, from its first rule on, with the packet mark `mark`.
+    ///
+    /// So the chain can keep in the connection's mark what was decided for its flow (NF_REPEAT with NFQA_MARK).
+    public mutating func decideFlow(_ id: UInt32, mark: UInt32) {
+        guard window.settle(id) != .none else { return }
+        verdicts.repeat(id, mark: mark)
+    }
+
+    /// Has the packet `id` wait in the queue `number`, behind those that are there (NF_QUEUE).
+    ///
+    /// Where nobody has that queue it is dropped, or accepted with `failOpen`.
+    public mutating func handOn(_ id: UInt32, to number: UInt16) {
+        guard window.settle(id) != .none else { return }
+        verdicts.handOn(id, to: number, failOpen: failOpen)
+    }
+
     /// Gives the kernel the verdicts so far; what it could not take is kept for the next call.
     public mutating func sendVerdicts() throws(PacketQueueError) {
         do {
@@ -146,12 +187,28 @@ public struct PacketQueue: ~Copyable {
     /// The kernel's answer comes behind the packets that wait: a refusal is thrown by a `receive()`.
     public mutating func setFailOpen(_ failOpen: Bool) throws(PacketQueueError) {
         try socket.setFailOpen(failOpen)
+        self.failOpen = failOpen
     }
 
-    /// The kernel's counters of queue `number`; nil: nobody has that queue, or only root may read them.
+    /// Changes how many bytes of each packet are copied at most, 1 to `maximumCopyLength`.
+    ///
+    /// Packets that wait already come as they were copied: see `assuredCopyLength`.
+    public mutating func setCopyLength(_ length: Int) throws(PacketQueueError) {
+        try socket.setCopyLength(length)
+        formerCopyLength = assuredCopyLength
+        copyLength = length
+        unsettled = maximumLength
+    }
+
+    /// Bytes to which every packet from the next `receive()` on has been copied, if it has as many.
+    ///
+    /// It is a larger `copyLength` once the queue has been empty, or as many packets have come as can have waited.
+    public var assuredCopyLength: Int { unsettled == 0 ? copyLength : min(copyLength, formerCopyLength) }
+
+    /// The kernel's counters of a queue, or the sums of several; nil: nobody has any, or only root may read them.
     ///
     /// For the control thread: it reads `/proc`, in the calling thread's network namespace.
-    public static func kernelCounters(number: UInt16) -> QueueCounters? {
-        QueueCounters(number: number)
+    public static func kernelCounters(of numbers: ClosedRange<UInt16>) -> QueueCounters? {
+        QueueCounters(numbers: numbers)
     }
 }

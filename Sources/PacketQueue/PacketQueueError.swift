@@ -38,7 +38,7 @@ public struct PacketQueueError: Error, CustomStringConvertible, Sendable {
     }
 
     private static func owner(of number: UInt16) -> String {
-        guard let port = QueueCounters(number: number)?.ownerPort else { return "another process" }
+        guard let port = QueueCounters(numbers: number...number)?.ownerPort else { return "another process" }
         guard let name = try? Descriptor(reading: "/proc/\(port)/comm").readToEnd() else {
             return "another process (netlink port \(port))"
         }

@@ -20,7 +20,7 @@ struct QueueSocket: ~Copyable {
 
     /// Takes the queue `number` with all its settings.
     static func take(
-        number: UInt16, maximumLength: UInt32, failOpen: Bool
+        number: UInt16, maximumLength: UInt32, failOpen: Bool, copyLength: Int
     ) throws(PacketQueueError) -> QueueSocket {
         guard let socket = unsafe mnl_socket_open2(NETLINK_NETFILTER, CInt(SOCK_CLOEXEC.rawValue)) else {
             throw PacketQueueError(taking: number, .current)
@@ -29,14 +29,14 @@ struct QueueSocket: ~Copyable {
         do {
             try Errno.check { unsafe mnl_socket_bind(queue.socket, 0, pid_t(MNL_SOCKET_AUTOPID)) }
             try queue.setOptions(maximumLength: maximumLength)
-            try queue.bind(maximumLength: maximumLength, failOpen: failOpen)
+            try queue.bind(maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength)
         } catch {
             throw PacketQueueError(taking: number, error)
         }
         return queue
     }
 
-    private func bind(maximumLength: UInt32, failOpen: Bool) throws(Errno) {
+    private func bind(maximumLength: UInt32, failOpen: Bool, copyLength: Int) throws(Errno) {
         // A queue without a copy mode takes no packets, so the answer to this is the first thing to come in.
         try unsafe configure { header in
             unsafe nfq_nlmsg_cfg_put_cmd(header, UInt16(AF_UNSPEC), UInt8(NFQNL_CFG_CMD_BIND.rawValue))
@@ -45,8 +45,12 @@ struct QueueSocket: ~Copyable {
             unsafe Self.put(flags, among: Self.gso | Self.failOpen, header)
         }
         try awaitAnswer()
+        try putCopyLength(copyLength)
+    }
+
+    private func putCopyLength(_ length: Int) throws(Errno) {
         try unsafe configure { header in
-            unsafe nfq_nlmsg_cfg_put_params(header, UInt8(NFQNL_COPY_PACKET.rawValue), 0xffff)
+            unsafe nfq_nlmsg_cfg_put_params(header, UInt8(NFQNL_COPY_PACKET.rawValue), CInt(length))
         }
     }
 
@@ -62,6 +66,14 @@ struct QueueSocket: ~Copyable {
             try unsafe configure { header in
                 unsafe Self.put(failOpen ? Self.failOpen : 0, among: Self.failOpen, header)
             }
+        } catch {
+            throw explain(error)
+        }
+    }
+
+    func setCopyLength(_ length: Int) throws(PacketQueueError) {
+        do {
+            try putCopyLength(length)
         } catch {
             throw explain(error)
         }

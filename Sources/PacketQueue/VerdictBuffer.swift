@@ -55,6 +55,21 @@ package struct VerdictBuffer: ~Copyable {
         unsafe append(NFQNL_MSG_VERDICT, id, NF_ACCEPT, payload: payload)
     }
 
+    /// Has `id` meet the rule that queued it, and all others of its chain, once more, with another packet mark.
+    package mutating func `repeat`(_ id: UInt32, mark: UInt32) {
+        endRun()
+        unsafe append(NFQNL_MSG_VERDICT, id, NF_REPEAT, mark: mark)
+    }
+
+    /// Has `id` wait in another queue.
+    ///
+    /// - Parameter failOpen: where nobody has that queue the packet is accepted, else it is dropped.
+    package mutating func handOn(_ id: UInt32, to queue: UInt16, failOpen: Bool) {
+        endRun()
+        let bypass = failOpen ? CInt(NF_VERDICT_FLAG_QUEUE_BYPASS) : 0
+        unsafe append(NFQNL_MSG_VERDICT, id, CInt(bitPattern: UInt32(queue) << 16) | bypass | NF_QUEUE)
+    }
+
     private mutating func endRun() {
         guard runLength > 0 else { return }
         unsafe append(runLength == 1 ? NFQNL_MSG_VERDICT : NFQNL_MSG_VERDICT_BATCH, runEnd, NF_ACCEPT)
@@ -62,13 +77,15 @@ package struct VerdictBuffer: ~Copyable {
     }
 
     private mutating func append(
-        _ type: nfqnl_msg_types, _ id: UInt32, _ verdict: CInt, payload: UnsafeRawBufferPointer? = nil
+        _ type: nfqnl_msg_types, _ id: UInt32, _ verdict: CInt, mark: UInt32? = nil,
+        payload: UnsafeRawBufferPointer? = nil
     ) {
         unsafe precondition(memory.bytes.count - length >= Self.verdictSize, "more verdicts than packets")
         unsafe precondition(payload?.count ?? 0 <= Self.maximumPayload, "payload too long")
         let start = unsafe memory.bytes.baseAddress! + length
         let header = unsafe nfq_nlmsg_put(start, CInt(type.rawValue), UInt32(queueNumber))!
         unsafe nfq_nlmsg_verdict_put(header, CInt(bitPattern: id), verdict)
+        if let mark { unsafe nfq_nlmsg_verdict_put_mark(header, mark) }
         if let payload = unsafe payload {
             unsafe nfq_nlmsg_verdict_put_pkt(header, payload.baseAddress, UInt32(payload.count))
         }

@@ -47,6 +47,8 @@ public final class PacketLog: Sendable {
     private let written = Atomic<Int>(0)
     private let read = Atomic<Int>(0)
     private let lost = Atomic<UInt64>(0)
+    /// How many of these `takeLost` has told of.
+    private let told = Atomic<UInt64>(0)
 
     /// A ring.
     ///
@@ -67,6 +69,14 @@ public final class PacketLog: Sendable {
 
     /// How many packets found no room, since the start.
     public var lostPackets: UInt64 { lost.load(ordering: .relaxed) }
+
+    /// How many packets found no room since this was asked last.
+    ///
+    /// One thread alone may do this.
+    public func takeLost() -> UInt64 {
+        let all = lostPackets
+        return all - told.exchange(all, ordering: .relaxed)
+    }
 
     /// Notes a packet.
     ///

@@ -70,11 +70,14 @@ enum BPFProgram {
     /// Whether the verified program accepts the packet, which begins with its IP header.
     ///
     /// Part of the packet path. As in the kernel a load from behind the packet's end, and a division by zero, refuse it.
-    static func accepts(_ packet: RawSpan, _ program: UnsafePointer<BPFInstruction>, count: Int32) -> Bool {
+    /// - Parameter originalLength: bytes of the packet before it was cut, if it was.
+    static func accepts(
+        _ packet: RawSpan, originalLength: UInt32, _ program: UnsafePointer<BPFInstruction>, count: Int32
+    ) -> Bool {
         var a: UInt32 = 0
         var x: UInt32 = 0
         var memory = InlineArray<16, UInt32>(repeating: 0)
-        let length = UInt32(truncatingIfNeeded: packet.byteCount)
+        let length = max(UInt32(truncatingIfNeeded: packet.byteCount), originalLength)
         var index = 0
         while index < Int(count) {
             let instruction = unsafe program[index]

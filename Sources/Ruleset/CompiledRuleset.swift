@@ -22,6 +22,11 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
     /// The dynamic rulesets with their rules, in the order of the walk.
     public let dynamicRulesets: [DynamicRuleset]
 
+    /// Whether a rule, a dynamic one too, has a `pcap-filter`, which may look at any byte of a packet.
+    public var hasPacketFilters: Bool {
+        memory.hasInstructions || dynamicRulesets.contains { $0.memory.hasInstructions }
+    }
+
     let configuration: Configuration
     let compilePacketFilter: PacketFilterCompiler
     let blocksUnmatched: Bool

@@ -41,6 +41,7 @@ struct PacketFacts: BitwiseCopyable {
     let destinationPort: UInt16
     let transportProtocol: UInt8
     let isIPv6: Bool
+    let originalLength: UInt32
 
     @inline(always)
     init(_ headers: PacketHeaders, interface: UInt16, direction: Direction) {
@@ -59,5 +60,6 @@ struct PacketFacts: BitwiseCopyable {
         sourcePort = headers.sourcePort
         destinationPort = headers.destinationPort
         transportProtocol = headers.transportProtocol.rawValue
+        originalLength = UInt32(truncatingIfNeeded: headers.originalLength)
     }
 }

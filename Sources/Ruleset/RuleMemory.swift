@@ -17,8 +17,10 @@ struct RuleProgram: BitwiseCopyable {
 @safe
 final class RuleMemory: @unchecked Sendable {  // written by the initializer only
     let program: RuleProgram
+    let hasInstructions: Bool
 
     init(_ rules: LoweredRules) {
+        hasInstructions = !rules.instructions.isEmpty
         unsafe program = RuleProgram(
             entries: Self.copy(rules.entries), count: rules.entries.count, lists: Self.copy(rules.lists),
             rests: Self.copy(rules.rests), addresses: Self.copy(rules.addresses), hashes: Self.copy(rules.hashes),

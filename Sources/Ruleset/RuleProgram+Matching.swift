@@ -54,7 +54,7 @@ extension RuleProgram {
                 unsafe hasListedAddress(entry.pointee.destination, packet.destination, packet, tables)
             else { return false }
         }
-        return unsafe entry.pointee.rest < 0 || passesFilter(entry, bytes)
+        return unsafe entry.pointee.rest < 0 || passesFilter(entry, packet, bytes)
     }
 
     /// The script that a matching entry has yet to ask; -1 for none.
@@ -106,10 +106,14 @@ extension RuleProgram {
     }
 
     @inline(always)
-    private func passesFilter(_ entry: UnsafePointer<Entry>, _ bytes: RawSpan) -> Bool {
+    private func passesFilter(
+        _ entry: UnsafePointer<Entry>, _ packet: PacketFacts, _ bytes: RawSpan
+    ) -> Bool {
         let rest = unsafe rests[Int(entry.pointee.rest)]
         return unsafe rest.instructionCount == 0
-            || BPFProgram.accepts(bytes, instructions + Int(rest.firstInstruction), count: rest.instructionCount)
+            || BPFProgram.accepts(
+                bytes, originalLength: packet.originalLength, instructions + Int(rest.firstInstruction),
+                count: rest.instructionCount)
     }
 }
 
@@ -145,7 +149,7 @@ extension RuleProgram {
         if destination.lists >= 0, unsafe !hasListedPort(destination, packet.destinationPort) {
             return .destinationPort
         }
-        if hasRest, unsafe !passesFilter(entry, bytes) { return .packetFilter }
+        if hasRest, unsafe !passesFilter(entry, packet, bytes) { return .packetFilter }
         return nil
     }
 }

@@ -143,7 +143,7 @@ public struct StateTable: ~Copyable {
             unsafe state.pointee.phase = .answered
         }
         unsafe state.pointee.lastSeen = now
-        unsafe state.pointee.count(headers.length, flow)
+        unsafe state.pointee.count(headers.originalLength, flow)
         return unsafe .pass(StateMatch(state.pointee, place: place, flow: flow))
     }
 
@@ -190,7 +190,7 @@ public struct StateTable: ~Copyable {
             connection: key.connection, phase: isTCP ? TCPConnection.firstPhase(segment) : .new, flags: flags,
             generation: generation, entry: entry, procedure: procedure, lastSeen: now,
             tcp: TCPConnection(opening: segment), decision: 0, forward: TrafficCounter(), backward: TrafficCounter())
-        unsafe places[place].forward.add(headers.length)
+        unsafe places[place].forward.add(headers.originalLength)
         guard index.insert(place, hash: key.hash) else {
             giveBack(place)
             statistics.refused &+= 1

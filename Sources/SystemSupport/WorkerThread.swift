@@ -10,10 +10,12 @@ public struct WorkerThread: ~Copyable {
 
     private final class Start: Sendable {
         let name: String
+        let processor: Int?
         let body: @Sendable () -> Void
 
-        init(name: String, body: @escaping @Sendable () -> Void) {
+        init(name: String, processor: Int?, body: @escaping @Sendable () -> Void) {
             self.name = name
+            self.processor = processor
             self.body = body
         }
     }
@@ -22,10 +24,11 @@ public struct WorkerThread: ~Copyable {
     ///
     /// - Parameters:
     ///   - name: what `top` shows, at most 15 bytes; the rest is cut.
+    ///   - processor: the one that it stays on, where the system lets it; nil for any.
     ///   - stackSize: in bytes. Lua's parser recurses, so its threads want megabytes.
     /// - Throws: EAGAIN or ENOMEM when the system has no room for it.
     public init(
-        name: String, stackSize: Int = 8 << 20, _ body: @escaping @Sendable () -> Void
+        name: String, processor: Int? = nil, stackSize: Int = 8 << 20, _ body: @escaping @Sendable () -> Void
     ) throws(Errno) {
         var attributes = pthread_attr_t()
         unsafe pthread_attr_init(&attributes)
@@ -40,13 +43,14 @@ public struct WorkerThread: ~Copyable {
         unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
 
-        let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
+        let start = unsafe Unmanaged.passRetained(Start(name: name, processor: processor, body: body))
         var thread = pthread_t()
         let created = unsafe pthread_create(
             &thread, &attributes,
             { argument in
                 let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
                 _ = unsafe linux_pthread_setname(String(decoding: start.name.utf8.prefix(15), as: UTF8.self))
+                if let processor = start.processor { try? Processors.pin(to: processor) }
                 start.body()
                 return nil
             }, start.toOpaque())

@@ -78,16 +78,20 @@ struct Stats: ParsableCommand {
             var response = try socket.ask(ControlRequest(.stats))
             guard var report = response.statistics else { throw Failure("the daemon answered without counters") }
             // The kernel shows these to root only, and the daemon is not root.
-            if report.kernelQueue == nil, let counters = PacketQueue.kernelCounters(number: report.queueNumber) {
-                report.kernelQueue = .init(counters)
+            if report.kernelQueues == nil, let counters = PacketQueue.kernelCounters(of: report.queues) {
+                report.kernelQueues = .init(counters)
             }
             response.statistics = report
             guard !json else { return StandardStream.output.write(response.line()) }
             for section in report.sections { print(section) }
-            if let kernel = report.kernelQueue {
-                print(.init("Kernel queue \(report.queueNumber)", kernel))
+            let queues = report.queues
+            let title =
+                queues.count == 1
+                ? "Kernel queue \(queues.lowerBound)" : "Kernel queues \(queues.lowerBound)-\(queues.upperBound)"
+            if let kernel = report.kernelQueues {
+                print(.init(title, kernel))
             } else {
-                StandardStream.output.write("Kernel queue \(report.queueNumber): shown to root only\n")
+                StandardStream.output.write("\(title): shown to root only\n")
             }
         }
     }

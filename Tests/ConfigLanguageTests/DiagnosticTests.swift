@@ -134,6 +134,9 @@ struct DiagnosticTests {
         ("set fail opne", "1:10: expected `open` or `closed` after `fail`, not `opne`; did you mean `open`?"),
         ("set queue.number 65536", "1:18: `queue.number` is from 0 to 65535, which `65536` is not"),
         ("set queue.length 0", "1:18: `queue.length` is from 1 to 1048576, which `0` is not"),
+        ("set queue.workers 65", "1:19: `queue.workers` is from 0 to 64, which `65` is not"),
+        ("set queue.bytes 255", "1:17: `queue.bytes` is 0, or from 256 to 65531, which `255` is not"),
+        ("set queue.bytes 64k", "1:17: `queue.bytes` is from 0 to 65531, which `64k` is not"),
         ("set lua.time on", "1:14: expected a number after `lua.time`, not `on`"),
         ("set bpf.jit 2", "1:13: expected `on` or `off` after `bpf.jit`, not `2`"),
         (

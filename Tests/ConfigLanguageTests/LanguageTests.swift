@@ -83,6 +83,7 @@ struct LanguageTests {
             # comment
             set fail open; set lua.memory 16m
             set queue.length 2k   # packets
+            set queue.workers 4; set queue.bytes 2k
             set lua.instructions 0x100
 
             $if = "br-lan"
@@ -103,6 +104,8 @@ struct LanguageTests {
             set fail open
             set lua.memory 16777216
             set queue.length 2000
+            set queue.workers 4
+            set queue.bytes 2048
             set lua.instructions 256
 
             procedure "ssh" {

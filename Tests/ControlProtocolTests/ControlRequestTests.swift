@@ -63,8 +63,8 @@ import Testing
             active: true, loaded: true, text: "group default {\n}\n",
             rules: [RuleReport(entry: 2, rule: "pass all", packets: .max, bytes: 1, calls: 2, blocks: 3, errors: 4)])
         response.statistics = StatisticsReport(
-            sections: [.init("Packets passed", [.init("ruleset pass", 7)])], queueNumber: 5,
-            kernelQueue: [.init("packets waiting", 0)])
+            sections: [.init("Packets passed", [.init("ruleset pass", 7)])], queues: 5...6,
+            kernelQueues: [.init("packets waiting", 0)])
         response.states = [LuaStateReport(script: "filter.lua", function: "filter", entry: 2, worker: 0, memory: 9)]
         #expect(try ControlResponse(line: Array(response.line().dropLast())) == response)
 

@@ -115,7 +115,7 @@ final class Firewall {
     func counter(_ name: String) throws -> UInt64 {
         let line = try npfctl("stats", "--json").output
         let statistics = try #require(try ControlResponse(line: Array(line.utf8.dropLast())).statistics)
-        let counters = statistics.sections.flatMap(\.counters) + (statistics.kernelQueue ?? [])
+        let counters = statistics.sections.flatMap(\.counters) + (statistics.kernelQueues ?? [])
         return try #require(counters.first { $0.name == name }, "no counter “\(name)”").value
     }
 

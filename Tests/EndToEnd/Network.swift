@@ -130,13 +130,17 @@ final class Network {
 
     /// Writes a file of the test's and gives its path.
     @discardableResult
-    func write(_ text: String, to file: String) throws -> String {
+    func write(_ text: String, to file: String) throws -> String { try write(bytes: Array(text.utf8), to: file) }
+
+    /// Writes a file of the test's and gives its path.
+    @discardableResult
+    func write(bytes: [UInt8], to file: String) throws -> String {
         let path = "\(folder)/\(file)"
         if let slash = file.lastIndex(of: "/") {
             try FileManager.default.createDirectory(
                 atPath: "\(folder)/\(file[..<slash])", withIntermediateDirectories: true)
         }
-        try Data(text.utf8).write(to: URL(filePath: path))
+        try Data(bytes).write(to: URL(filePath: path))
         return path
     }
 

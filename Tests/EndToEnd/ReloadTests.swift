@@ -163,7 +163,7 @@ extension LiveTests {
         @Test func luactlListsStatesAndLoadsAScriptIntoThem() throws {
             let network = try Network(ipv6: false)
             try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
-            let firewall = try Firewall(network, scripts: Self.banner)
+            let firewall = try Firewall(network, rules: "set queue.workers 1\n" + Firewall.rules, scripts: Self.banner)
             let list = try firewall.luactl("list").output
             #expect(list.hasPrefix("1 active state:\nName"))
             #expect(list.contains("filter.lua filter() entry 2 worker 0"), "\(list)")

@@ -113,7 +113,7 @@ extension LiveTests {
         @Test func messagesOfScriptsAreLoggedWithTheirRuleAtABoundedRate() throws {
             let network = try Network(ipv6: false)
             let firewall = try Firewall(
-                network, rules: rules(),
+                network, rules: "set queue.workers 1\n" + rules(),
                 scripts: [
                     "filter.lua": """
                     local npf = require 'npf'

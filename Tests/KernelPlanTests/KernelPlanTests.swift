@@ -14,7 +14,7 @@ import Testing
 
             """
         #expect(
-            KernelPlan(queueNumber: 2014, failOpen: true).nftables == skeleton + """
+            KernelPlan(queues: 2014...2014, failOpen: true).nftables == skeleton + """
                 add rule inet npflua inbound ct state invalid counter
                 add rule inet npflua outbound meta mark 1313883648 counter accept
                 add rule inet npflua inbound iifname != "lo" counter queue flags bypass to 2014
@@ -22,7 +22,7 @@ import Testing
 
                 """)
         #expect(
-            KernelPlan(queueNumber: 0, failOpen: false).nftables == skeleton + """
+            KernelPlan(queues: 0...0, failOpen: false).nftables == skeleton + """
                 add rule inet npflua inbound ct state invalid counter
                 add rule inet npflua outbound meta mark 1313883648 counter accept
                 add rule inet npflua inbound iifname != "lo" counter queue to 0
@@ -34,21 +34,36 @@ import Testing
     }
 
     @Test(arguments: [
-        ("\t\tiifname != \"lo\" counter packets 21 bytes 1249 queue flags bypass to 2014\n", 2014),
+        ("\t\tiifname != \"lo\" counter packets 21 bytes 1249 queue flags bypass to 2014\n", 2014...2014),
         (
             "\t\tct state invalid counter packets 0 bytes 0\n\t\tiifname != \"lo\" counter packets 0 bytes 0 queue to 7",
-            7
+            7...7
         ),
-        ("-N npflua-in\n-A npflua-in ! -i lo -j NFQUEUE --queue-num 65535 --queue-bypass\n", 65535),
+        ("-N npflua-in\n-A npflua-in ! -i lo -j NFQUEUE --queue-num 65535 --queue-bypass\n", 65535...65535),
+        ("\t\tcounter packets 0 bytes 0 queue flags bypass to symhash mod 4 offset 2014\n", 2014...2017),
+        ("\t\tcounter packets 0 bytes 0 queue to symhash mod 4\n", 0...3),
+        ("\t\tcounter packets 0 bytes 0 queue to symhash mod 4 offset 65533\n", nil),
+        ("-A npflua-in ! -i lo -j NFQUEUE --queue-balance 2014:2017 --queue-bypass\n", 2014...2017),
+        ("-A npflua-in ! -i lo -j NFQUEUE --queue-balance 2017:2014 --queue-bypass\n", nil),
         ("-N npflua-in\n", nil), ("table inet npflua {\n}\n", nil), ("", nil),
     ])
-    func queueIsReadFromAListing(_ listing: String, _ queue: UInt16?) {
-        #expect(KernelPlan.queueNumber(inListing: listing) == queue)
+    func queuesAreReadFromAListing(_ listing: String, _ queues: ClosedRange<UInt16>?) {
+        #expect(KernelPlan.queues(inListing: listing) == queues)
+    }
+
+    @Test func severalQueuesShareTheFlows() {
+        let plan = KernelPlan(queues: 2014...2017, failOpen: false)
+        #expect(plan.nftables.contains("inbound iifname != \"lo\" counter queue to symhash mod 4 offset 2014\n"))
+        #expect(plan.nftables.contains("outbound oifname != \"lo\" counter queue to symhash mod 4 offset 2014\n"))
+        #expect(plan.iptablesRestore.contains("-A npflua-in ! -i lo -j NFQUEUE --queue-balance 2014:2017\n"))
+        let open = KernelPlan(queues: 0...1, failOpen: true)
+        #expect(open.nftables.contains(" counter queue flags bypass to symhash mod 2 offset 0\n"))
+        #expect(open.iptablesRestore.contains("-A npflua-out ! -o lo -j NFQUEUE --queue-balance 0:1 --queue-bypass\n"))
     }
 
     @Test func iptablesFillsItsOwnChainsAnew() {
         #expect(
-            KernelPlan(queueNumber: 2014, failOpen: true).iptablesRestore == """
+            KernelPlan(queues: 2014...2014, failOpen: true).iptablesRestore == """
                 *mangle
                 :npflua-in - [0:0]
                 :npflua-out - [0:0]
@@ -60,7 +75,7 @@ import Testing
 
                 """)
         #expect(
-            KernelPlan(queueNumber: 7, failOpen: false).iptablesRestore == """
+            KernelPlan(queues: 7...7, failOpen: false).iptablesRestore == """
                 *mangle
                 :npflua-in - [0:0]
                 :npflua-out - [0:0]
@@ -141,10 +156,14 @@ struct LiveKernelPlanTests {
 
     /// What nft compiles the rules to; the kernel itself may lack the queue expression.
     @Test func nftUnderstandsTheRules() throws {
-        for (failOpen, expression) in [(true, "[ queue num 2014 bypass ]"), (false, "[ queue num 2014 ]")] {
+        let cases: [(queues: ClosedRange<UInt16>, failOpen: Bool, expression: String)] = [
+            (2014...2014, true, "[ queue num 2014 bypass ]"), (2014...2014, false, "[ queue num 2014 ]"),
+            (2014...2015, true, "[ queue sreg_qnum 1 bypass ]"), (2014...2015, false, "[ queue sreg_qnum 1 ]"),
+        ]
+        for (queues, failOpen, expression) in cases {
             let (code, errors) = try inNewNamespace {
                 _ = try Self.run(["nft", "-f", "-"], KernelPlan.nftablesIdle)
-                let plan = KernelPlan(queueNumber: 2014, failOpen: failOpen)
+                let plan = KernelPlan(queues: queues, failOpen: failOpen)
                 let rules = plan.nftables.dropFirst(KernelPlan.nftablesIdle.count)
                 let result = try Command.run(["nft", "--debug=netlink", "-c", "-f", "-"], input: Array(rules.utf8))
                 return (result.output, result.errorOutput)
@@ -186,8 +205,8 @@ struct LiveKernelPlanTests {
                 _ = try Self.run([iptables] + arguments)
             }
             let before = try rules()
-            let installed = try install(KernelPlan(queueNumber: 1, failOpen: true))
-            let again = try install(KernelPlan(queueNumber: 2, failOpen: false))
+            let installed = try install(KernelPlan(queues: 1...1, failOpen: true))
+            let again = try install(KernelPlan(queues: 2...2, failOpen: false))
             try restore(KernelPlan.iptablesIdle)
             let idle = try rules()
             let removed = try remove()

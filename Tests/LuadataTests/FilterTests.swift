@@ -108,7 +108,8 @@ import Testing
             function filter(header, payload, context)
               print(tostring(header), tostring(payload), type(context))
               if context then
-                print(context.interface, context.direction, context.rule, context.time, context.mark)
+                print(context.interface, context.direction, context.rule, context.time, context.mark,
+                  context.length)
                 context.mark = 0
               end
               pcall(function() header:layout{a = {0, 8}}.a = 0x41 end)
@@ -124,13 +125,14 @@ import Testing
                     function, Region(UnsafeMutableRawBufferPointer(rebasing: packet[..<6]), isWritable: false),
                     Region(UnsafeMutableRawBufferPointer(rebasing: packet[6...]), isWritable: true),
                     context: FilterContext(
-                        interface: interface, direction: interface, rule: nil, nanoseconds: 1_500_000_000, mark: .max))
+                        interface: interface, direction: interface, rule: nil, nanoseconds: 1_500_000_000, mark: .max,
+                        length: 70_000))
             }
         }
         #expect(result == FilterResult(answer: .keep, changed: true))
         #expect(packet == Array("headerBayload".utf8))
         #expect(filter() == FilterResult(answer: .failedError, changed: false))
-        #expect(filter.lines == ["header\tpayload\ttable", "eth0\teth0\tnil\t1.5\t4294967295", "\tnil\tnil"])
+        #expect(filter.lines == ["header\tpayload\ttable", "eth0\teth0\tnil\t1.5\t4294967295\t70000", "\tnil\tnil"])
     }
 
     @Test func modulesAreNotReadForAPacket() throws {

@@ -117,7 +117,7 @@ struct LiveQueueTests {
                 if Self.tag(packet) % 10 == 3 { queue.drop(packet.id) } else { queue.accept(packet.id) }
             }
             guard served == 1000 else { throw CommandFailed(description: "\(served) packets") }
-            return (loopback.receiveAll(), PacketQueue.kernelCounters(number: Self.number), queue.overruns)
+            return (loopback.receiveAll(), PacketQueue.kernelCounters(of: Self.number...Self.number), queue.overruns)
         }
         let expected = (0..<1000).filter { ($0 & 0xff) % 10 != 3 }.map { [UInt8($0 & 0xff), UInt8($0 >> 8)] }
         #expect(arrived == expected)
@@ -143,7 +143,7 @@ struct LiveQueueTests {
             queue.accept(ids[1] &+ 1000)
             // 2 and 3 get none: the next receive() drops them.
             _ = try queue.receive()
-            let left = PacketQueue.kernelCounters(number: Self.number)?.queued
+            let left = PacketQueue.kernelCounters(of: Self.number...Self.number)?.queued
             return (first, [[UInt8(left ?? 99)]] + loopback.receiveAll())
         }
         #expect(first == [[5], [4]])
@@ -158,7 +158,7 @@ struct LiveQueueTests {
             for tag in UInt8(0)..<20 { try loopback.send([tag]) }
             _ = try Self.serve(&queue) { queue, packet in queue.accept(packet.id) }
             let closed = loopback.receiveAll().map { $0[0] }
-            guard PacketQueue.kernelCounters(number: Self.number)?.droppedQueueFull == 10 else {
+            guard PacketQueue.kernelCounters(of: Self.number...Self.number)?.droppedQueueFull == 10 else {
                 throw CommandFailed(description: "not counted")
             }
             try queue.setFailOpen(true)
@@ -168,6 +168,111 @@ struct LiveQueueTests {
         }
         #expect(closed == Array(0..<10))
         #expect(open == Array(10..<20) + Array(0..<10), "those that found it full went ahead")
+    }
+
+    @Test func aDecidedFlowsPacketMeetsTheChainAgainWithItsMark() throws {
+        let (arrived, left) = try inNewNamespace {
+            for (mark, target) in [("0x80000000", "DROP"), ("0x40000000", "ACCEPT")] {
+                try run(
+                    "iptables", "-w", "-t", "mangle", "-A", "OUTPUT", "-m", "mark", "--mark", "\(mark)/0xc0000000",
+                    "-j",
+                    target)
+            }
+            try Self.queueDatagrams()
+            var queue = try PacketQueue(number: Self.number, maximumLength: 64, failOpen: false)
+            let loopback = try Loopback()
+            for tag in UInt8(0)..<8 { try loopback.send([tag]) }
+            let served = try Self.serve(&queue) { queue, packet in
+                switch Self.tag(packet) {
+                case 2, 3: queue.decideFlow(packet.id, mark: packet.mark | 0x4000_0000)
+                case 5: queue.decideFlow(packet.id, mark: packet.mark | 0x8000_0000)
+                default: queue.accept(packet.id)
+                }
+            }
+            guard served == 8 else { throw CommandFailed(description: "\(served) packets: one came twice") }
+            return (loopback.receiveAll(), PacketQueue.kernelCounters(of: Self.number...Self.number)?.queued)
+        }
+        #expect(arrived == [[0], [1], [2], [3], [4], [6], [7]])
+        #expect(left == 0)
+    }
+
+    @Test func aPacketThatIsHandedOnWaitsInTheOtherQueue() throws {
+        let (first, second, closed, open) = try inNewNamespace {
+            try Self.queueDatagrams()
+            var queue = try PacketQueue(number: Self.number, maximumLength: 64, failOpen: false)
+            var other = Optional(try PacketQueue(number: Self.number + 1, maximumLength: 64, failOpen: false))
+            let loopback = try Loopback()
+            func sendAndHandOnOddOnes() throws {
+                for tag in UInt8(0)..<4 { try loopback.send([tag, 7]) }
+                _ = try Self.serve(&queue) { queue, packet in
+                    if Self.tag(packet) % 2 == 1 {
+                        queue.handOn(packet.id, to: Self.number + 1)
+                    } else {
+                        queue.accept(packet.id)
+                    }
+                }
+            }
+            try sendAndHandOnOddOnes()
+            let first = loopback.receiveAll()
+            let served = try Self.serve(&other!) { queue, packet in queue.accept(packet.id) }
+            guard served == 2 else { throw CommandFailed(description: "\(served) were handed on") }
+            let second = loopback.receiveAll()
+            // Nobody has the other queue now.
+            other = nil
+            try sendAndHandOnOddOnes()
+            let closed = loopback.receiveAll()
+            try queue.setFailOpen(true)
+            try sendAndHandOnOddOnes()
+            return (first, second, closed, loopback.receiveAll())
+        }
+        #expect(first == [[0, 7], [2, 7]])
+        #expect(second == [[1, 7], [3, 7]])
+        #expect(closed == [[0, 7], [2, 7]])
+        #expect(open == [[0, 7], [1, 7], [2, 7], [3, 7]])
+    }
+
+    @Test func copiesNoMoreThanIsAskedFor() throws {
+        let (lengths, assured) = try inNewNamespace {
+            try Self.queueDatagrams()
+            var queue = try PacketQueue(number: Self.number, maximumLength: 64, failOpen: false, copyLength: 100)
+            let loopback = try Loopback()
+            var lengths: [[Int]] = []
+            var assured: [Int] = []
+            func send(_ count: Int) throws {
+                for _ in 0..<count { try loopback.send([UInt8](repeating: 5, count: 1000)) }
+            }
+            func receive(_ queue: inout PacketQueue) throws {
+                let count = try queue.receive()
+                for index in 0..<count {
+                    let packet = queue.packet(at: index)
+                    lengths.append(unsafe [packet.payload.count, packet.originalLength])
+                    queue.accept(packet.id)
+                }
+                assured.append(queue.assuredCopyLength)
+            }
+            // Three that were copied before the change come after it, and then one that was not.
+            try send(3)
+            assured.append(queue.assuredCopyLength)
+            try queue.setCopyLength(PacketQueue.maximumCopyLength)
+            try receive(&queue)
+            try receive(&queue)
+            try send(1)
+            try receive(&queue)
+            // A queue that is never seen empty is sure of it once all that can have waited has come.
+            try queue.setCopyLength(200)
+            try receive(&queue)
+            try queue.setCopyLength(300)
+            for _ in 0..<3 {
+                try send(32)
+                try receive(&queue)
+            }
+            while try queue.receive() > 0 {}
+            return (lengths, assured)
+        }
+        #expect(
+            lengths.prefix(6) == [[100, 1028], [100, 1028], [100, 1028], [1028, 1028], [300, 1028], [300, 1028]])
+        #expect(lengths.count > 90 && lengths.dropFirst(4).allSatisfy { $0 == [300, 1028] })
+        #expect(assured == [100, 100, 65_531, 65_531, 200, 200, 200, 300])
     }
 
     @Test func countsWhatTheSocketCouldNotHold() throws {
@@ -190,7 +295,7 @@ struct LiveQueueTests {
                 last = Self.tag(packet)
                 queue.accept(packet.id)
             }
-            return (queue.overruns, PacketQueue.kernelCounters(number: Self.number), last)
+            return (queue.overruns, PacketQueue.kernelCounters(of: Self.number...Self.number), last)
         }
         #expect(overruns > 0)
         #expect(last == 222)

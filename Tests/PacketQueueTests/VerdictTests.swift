@@ -2,7 +2,8 @@ import PacketQueue
 import Testing
 
 @Suite struct VerdictTests {
-    /// The messages to be sent, read back: "accept 3", "accept ≤9", "drop 4", "accept 5 [1.2.3]".
+    /// The messages to be sent, read back: "accept 3", "accept ≤9", "drop 4", "accept 5 [1.2.3]", "repeat 6 mark 0x1",
+    /// "queue 7 to 2015".
     private func decode(_ messages: UnsafeRawBufferPointer) -> [String] {
         func network(_ offset: Int) -> UInt32 {
             unsafe UInt32(bigEndian: messages.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
@@ -17,9 +18,19 @@ import Testing
             #expect(network(offset + 16) & 0xffff == 2014, "the queue")
             #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 20, as: UInt16.self) == 12)
             #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 22, as: UInt16.self) == 2)
-            let word = network(offset + 24) == 0 ? "drop" : network(offset + 24) == 1 ? "accept" : "?"
+            let verdict = network(offset + 24)
+            let words: [UInt32: String] = [0: "drop", 1: "accept", 3: "queue", 4: "repeat"]
+            let word = words[verdict & 0xff] ?? "?"
             var text = "\(word) \(type == 0x0303 ? "≤" : type == 0x0301 ? "" : "?")\(network(offset + 28))"
-            if length > 32 {
+            if verdict & 0xff == 3 {
+                text += " to \(verdict >> 16)" + (verdict & 0x8000 != 0 ? " or accept" : "")
+            } else {
+                #expect(verdict <= 4, "no other bits")
+            }
+            if length == 40, unsafe messages.loadUnaligned(fromByteOffset: offset + 34, as: UInt16.self) == 3 {
+                #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 32, as: UInt16.self) == 8)
+                text += " mark 0x\(String(network(offset + 36), radix: 16))"
+            } else if length > 32 {
                 #expect(unsafe messages.loadUnaligned(fromByteOffset: offset + 34, as: UInt16.self) == 10)
                 let size = Int(unsafe messages.loadUnaligned(fromByteOffset: offset + 32, as: UInt16.self)) - 4
                 text +=
@@ -74,6 +85,24 @@ import Testing
                     unsafe [UInt8]([1, 2, 3]).withUnsafeBytes { unsafe verdicts.replace(3, with: $0) }
                     verdicts.drop(4)
                 }, ["accept 3 [1.2.3]", "drop 4"]
+            ),
+            (
+                "a decided flow between two runs",
+                {
+                    $0.acceptNext(1)
+                    $0.acceptNext(2)
+                    $0.repeat(3, mark: 0x8000_0007)
+                    $0.acceptNext(4)
+                }, ["accept ≤2", "repeat 3 mark 0x80000007", "accept 4"]
+            ),
+            (
+                "packets for another queue",
+                {
+                    $0.acceptNext(1)
+                    $0.handOn(2, to: 65_535, failOpen: false)
+                    $0.handOn(3, to: 0, failOpen: true)
+                    $0.acceptNext(4)
+                }, ["accept 1", "queue 2 to 65535", "queue 3 to 0 or accept", "accept 4"]
             ),
         ]
         for (name, give, expected) in table {
@@ -151,15 +180,19 @@ import Testing
         """
 
     @Test func findsTheLineOfTheQueue() throws {
-        let counters = try #require(QueueCounters(table: table, number: 2014))
+        let counters = try #require(QueueCounters(table: table, numbers: 2014...2014))
         #expect(counters.ownerPort == 4660)
         #expect(counters.queued == 12)
         #expect(counters.droppedQueueFull == 3)
         #expect(counters.droppedSocketFull == 4)
         #expect(counters.sequence == 170)
-        #expect(QueueCounters(table: table, number: 0)?.ownerPort == 61033)
-        #expect(QueueCounters(table: table, number: 2) == nil)
-        #expect(QueueCounters(table: "2014 1 2 3", number: 2014) == nil)
-        #expect(QueueCounters(table: "", number: 0) == nil)
+        #expect(QueueCounters(table: table, numbers: 0...0)?.ownerPort == 61033)
+        #expect(QueueCounters(table: table, numbers: 2...2) == nil)
+        let sums = try #require(
+            QueueCounters(table: table + " 2015   4661      1 2 256     5     6       30  1\n", numbers: 2014...2016))
+        #expect(sums.ownerPort == 4660 && sums.queued == 13 && sums.sequence == 200)
+        #expect(sums.droppedQueueFull == 8 && sums.droppedSocketFull == 10)
+        #expect(QueueCounters(table: "2014 1 2 3", numbers: 2014...2014) == nil)
+        #expect(QueueCounters(table: "", numbers: 0...0) == nil)
     }
 }

@@ -131,6 +131,25 @@ struct PacketHeadersTests {
         #expect(headers.destination == (isIPv6 ? bob6 : bob))
     }
 
+    @Test func `a length of 0 stands for what there was before the packet was cut`() throws {
+        for (packet, header) in [
+            (ipv4(.tcp, tcp(.ack, payload: .zeros(60)), length: 0), 20),
+            (ipv6(.tcp, tcp(.ack, payload: .zeros(60)), length: 0), 40),
+        ] {
+            for original in [0, packet.count, 70_000] {
+                let headers = try PacketHeaders(parsing: unsafe packet.span.bytes, originalLength: original)
+                #expect(headers.length == packet.count)
+                #expect(headers.originalLength == max(original, packet.count))
+                #expect(headers.isTruncated == (original > packet.count))
+                let segment = TCPSegment(of: unsafe packet.span.bytes, headers: headers)
+                #expect(Int(segment.payloadLength) == max(original, packet.count) - header - 20)
+            }
+        }
+        // What the IP header says comes first.
+        let cut = ipv4(.udp, udp(), length: 1500)
+        #expect(try PacketHeaders(parsing: unsafe cut.span.bytes, originalLength: 1514).originalLength == 1500)
+    }
+
     @Test func `reads ports and flags of TCP`() throws {
         for packet in [ipv4(.tcp, tcp([.syn, .ece, .cwr])), ipv6(.tcp, tcp([.syn, .ece, .cwr]))] {
             let headers = try parse(packet)

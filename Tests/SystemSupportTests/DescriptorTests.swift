@@ -152,6 +152,21 @@ import Testing
         #expect(said == "a name that is \n1 2700")
     }
 
+    @Test func staysOnItsProcessor() throws {
+        let all = Processors.available
+        #expect(!all.isEmpty && all == all.sorted())
+        for processor in all {
+            nonisolated(unsafe) var seen: [Int] = []
+            try WorkerThread(name: "pinned", processor: processor) { unsafe seen = Processors.available }.join()
+            #expect(unsafe seen == [processor])
+        }
+        // One that there is not leaves the thread where it was.
+        nonisolated(unsafe) var seen: [Int] = []
+        try WorkerThread(name: "elsewhere", processor: 8191) { unsafe seen = Processors.available }.join()
+        #expect(unsafe seen == all)
+        #expect(Processors.available == all, "a worker's processor is its own alone")
+    }
+
     @Test func joinsWhenItsLifeEnds() throws {
         nonisolated(unsafe) var done = false
         do {

@@ -10,6 +10,7 @@ local npf = {}
 ---@field rule string the rule as `npfctl show` prints it
 ---@field time number when the packet was taken from the queue, in a replay captured: seconds since 1970
 ---@field mark integer the packet's mark
+---@field length integer bytes of the whole packet; the queue may show fewer
 
 ---What a filter function returns: true or nil leave the rule's decision, false blocks.
 ---@alias npflua.Answer boolean|'return'|'pass-flow'|'block-flow'|nil

@@ -10,6 +10,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -31,9 +32,15 @@ int linux_accept4(int fd, int flags);
 int linux_recvmmsg(int fd, struct linux_mmsghdr *messages, unsigned int count, int flags);
 int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
 
+void linux_malloc_trim(void);
 int linux_memfd_create(const char *name);
 int linux_pidfd_open(pid_t pid);
 int linux_pthread_setname(const char *name);
+
+/* The calling thread's processors as bits; the first returns how many bytes of the mask the kernel has. */
+int linux_sched_getaffinity(void *mask, size_t size);
+int linux_sched_setaffinity(const void *mask, size_t size);
+
 int linux_setns(int fd, int type);
 int linux_unshare(int flags);
 

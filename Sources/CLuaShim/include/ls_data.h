@@ -80,6 +80,7 @@ typedef struct ls_context {
 	const char *rule;
 	int64_t time_ns;
 	uint32_t mark;
+	int64_t length;
 } ls_context;
 
 typedef enum ls_answer {
