@@ -19,7 +19,7 @@ SOURCES := Package.swift Sources Tests Fuzz Benchmarks
 
 BUILD_PACKAGES := binutils liblua5.4-dev libmnl-dev libnetfilter-queue-dev libpcap-dev pkg-config
 RUN_PACKAGES := nftables iptables libpcap0.8
-TEST_PACKAGES := fail2ban lua5.4 iproute2 openssh-server openssh-client iperf3 tcpdump socat procps iputils-ping mandoc
+TEST_PACKAGES := ethtool fail2ban lua5.4 iproute2 openssh-server openssh-client iperf3 tcpdump socat procps iputils-ping mandoc
 BOX_PACKAGES := debootstrap qemu-system-x86 e2fsprogs
 
 .PHONY: help demo test test-vm build lint format bench fuzz install uninstall setup setup-test setup-box clean
@@ -67,6 +67,7 @@ test: setup-test
 	$(SWIFT) test -c $(CONFIGURATION) --skip-build
 
 test-vm: setup-box build
+	$(SWIFT) build $(BUILD_FLAGS) --product Traffic
 	Tests/Box/run $(BIN)
 
 lint: setup-test
@@ -78,8 +79,9 @@ format:
 	$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
 
 bench: setup-test build
-	for b in LuaBenchmark TableBenchmark StateBenchmark; do $(SWIFT) build $(BUILD_FLAGS) --product $$b || exit; done
+	for b in LuaBenchmark RuleBenchmark TableBenchmark StateBenchmark; do $(SWIFT) build $(BUILD_FLAGS) --product $$b || exit; done
 	Benchmarks/run $(BIN)
+	$(BIN)/RuleBenchmark
 	$(BIN)/LuaBenchmark
 	$(BIN)/TableBenchmark
 	$(BIN)/StateBenchmark
@@ -103,7 +105,7 @@ install: $(BIN)/npfluad $(BIN)/npfctl
 	install -m 644 docs/npf.conf.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 docs/npfluad.8 docs/npfctl.8 $(DESTDIR)$(MANDIR)/man8
 	ln -sf npfctl.8 $(DESTDIR)$(MANDIR)/man8/luactl.8
-	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md LICENSE docs/*.md docs/*.svg $(DESTDIR)$(DOCDIR)
 	install -m 644 share/lua-language-server/*.lua $(DESTDIR)$(DATADIR)/lua-language-server
 
 # Configuration that was edited stays: it is the administrator's.

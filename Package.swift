@@ -82,7 +82,8 @@ let package = Package(
         library("Luadata", ["CLuaShim", "LuaRuntime"]),
         library("ScriptModules", ["CLuaShim", "ConfigLanguage", "LuaRuntime", "Packet"]),
         library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),
-        library("KernelPlan"),
+        library("KernelPlan", ["ConfigLanguage", "Packet"]),
+        library("ConnectionTracking", ["CMnl", "SystemSupport"]),
         library("Procedures", ["CaptureFile", "Packet", "SystemSupport"]),
         library("States", ["Packet"]),
 
@@ -90,8 +91,9 @@ let package = Package(
         library(
             "Engine",
             [
-                "AddressTables", "CaptureFile", "ConfigLanguage", "ControlProtocol", "KernelPlan", "LuaRuntime",
-                "Luadata", "Packet", "PacketQueue", "PcapFilter", "Procedures", "Ruleset", "ScriptModules", "States",
+                "AddressTables", "CaptureFile", "ConfigLanguage", "ConnectionTracking", "ControlProtocol", "KernelPlan",
+                "LuaRuntime", "Luadata", "Packet", "PacketQueue", "PcapFilter", "Procedures", "Ruleset",
+                "ScriptModules", "States",
                 "SystemSupport", logging,
             ]),
 
@@ -102,8 +104,9 @@ let package = Package(
         program(
             "npfctl",
             [
-                "CaptureFile", "CommandLineSupport", "ConfigLanguage", "ControlProtocol", "Engine", "LuaRuntime",
-                "Luadata", "Packet", "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport", argumentParser,
+                "CaptureFile", "CommandLineSupport", "ConfigLanguage", "ControlProtocol", "Engine", "KernelPlan",
+                "LuaRuntime", "Luadata", "Packet", "PacketQueue", "Ruleset", "ScriptModules", "SystemSupport",
+                argumentParser,
             ]),
 
         .executableTarget(
@@ -112,14 +115,23 @@ let package = Package(
         .executableTarget(
             name: "TableBenchmark", dependencies: ["AddressTables", "Packet", "TestSupport"], path: "Benchmarks/Tables",
             swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "RuleBenchmark", dependencies: ["ConfigLanguage", "Engine", "LuaRuntime", "Packet"],
+            path: "Benchmarks/Rules", swiftSettings: swiftSettings),
         // Measures what Lua costs here; see Benchmarks/Lua.
         .executableTarget(
             name: "LuaBenchmark", dependencies: ["CLua", "CLuaShim", "LuaRuntime", "Luadata"], path: "Benchmarks/Lua",
             swiftSettings: swiftSettings),
 
-        .target(name: "TestSupport", dependencies: ["Packet"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .target(
+            name: "TestSupport", dependencies: ["Packet", "Ruleset"], path: "Tests/TestSupport",
+            swiftSettings: swiftSettings),
         // Counts the allocations of the whole test program, so that tests can show that a path makes none.
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter", cSettings: cSettings),
+        // Sends and receives what the live tests count and check byte for byte.
+        .executableTarget(
+            name: "Traffic", path: "Tests/Traffic", cSettings: cSettings,
+            linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
 
         tests(of: "Packet", ["TestSupport"]),
         tests(of: "AddressTables", ["CAllocationCounter", "Packet", "SystemSupport", "TestSupport"], vectors: true),
@@ -135,7 +147,8 @@ let package = Package(
             of: "ScriptModules",
             ["ConfigLanguage", "LuaRuntime", "Luadata", "Packet", "TestSupport"]),
         tests(of: "PacketQueue", ["CAllocationCounter", "SystemSupport"]),
-        tests(of: "KernelPlan", ["SystemSupport"]),
+        tests(of: "KernelPlan", ["ConfigLanguage", "Packet", "Ruleset", "States", "SystemSupport", "TestSupport"]),
+        tests(of: "ConnectionTracking", ["SystemSupport"]),
         // libpcap's own interpreter says what its programs mean.
         .testTarget(
             name: "PcapFilterTests", dependencies: ["CPcap", "PcapFilter", "SystemSupport"], exclude: ["Vectors"],
@@ -150,7 +163,8 @@ let package = Package(
                 "TestSupport",
             ], vectors: true),
         .testTarget(
-            name: "EndToEnd", dependencies: ["ControlProtocol", "SystemSupport"], path: "Tests/EndToEnd",
+            name: "EndToEnd", dependencies: ["ControlProtocol", "Packet", "SystemSupport", "TestSupport"],
+            path: "Tests/EndToEnd",
             exclude: ["README.md"],
             swiftSettings: swiftSettings),
     ]

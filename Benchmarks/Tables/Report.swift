@@ -23,9 +23,10 @@ var processorTime: Double {
 }
 
 enum Report {
-    static func row(_ name: String, _ nanoseconds: Double, baseline: Double) {
+    static func row(_ name: String, _ nanoseconds: Double, baseline: Double, most: Double? = nil) {
         let padding = String(repeating: " ", count: max(1, 62 - name.count))
-        print("\(name)\(padding)\(text(nanoseconds)) ns, ratio \(text(nanoseconds / baseline))")
+        let verdict = most.map { ", at most \(Int($0)) ns  \(nanoseconds <= $0 ? "ok" : "OVER")" } ?? ""
+        print("\(name)\(padding)\(text(nanoseconds)) ns, ratio \(text(nanoseconds / baseline))\(verdict)")
     }
 
     static func text(_ value: Double) -> String {

@@ -15,6 +15,36 @@ private let header = Layout(
         .init("s", mark: 2, .string(offset: 1, length: 5)), .init("rest", .rest(offset: 2, upTo: 3)),
     ])
 
+nonisolated(unsafe) private let tableNames: UnsafePointer<UnsafePointer<CChar>?> = {
+    let names = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 2)
+    let texts: [StaticString] = ["blocked", "networks"]
+    for (place, text) in texts.enumerated() {
+        unsafe names[place] = UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
+    }
+    return unsafe UnsafePointer(names)
+}()
+
+/// Tables that give each of their answers to some address, and hold scripts to what functions are called with.
+nonisolated(unsafe) private let tableFunctions = unsafe TableFunctions(
+    add: { _, table, high, low, isIPv6, nanoseconds in
+        precondition(nanoseconds > 0)
+        checkAddress(table, high, low, isIPv6)
+        return TableAnswer.allCases[Int(low % 5)].rawValue
+    },
+    remove: { _, table, high, low, isIPv6 in
+        checkAddress(table, high, low, isIPv6)
+        return TableAnswer.allCases[Int(low % 5)].rawValue
+    },
+    test: { _, table, high, low, isIPv6 in
+        checkAddress(table, high, low, isIPv6)
+        return low & 1 == 0
+    })
+
+private func checkAddress(_ table: Int, _ high: UInt64, _ low: UInt64, _ isIPv6: Bool) {
+    precondition(table == 0 || table == 1)
+    precondition(isIPv6 || high == 0 && low <= UInt32.max)
+}
+
 /// Runs whole scripts: loads one, shows it packets, loads the next into the same state, and closes it.
 ///
 /// The first byte chooses the limits, the rest writes the programs; after closing no byte may be left.
@@ -28,6 +58,7 @@ func fuzzScripts(_ input: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
         state.installLuadata()
         state.installLayouts(library, module: "layouts")
         state.installScriptModules()
+        unsafe state.setTables(UnsafeBufferPointer(start: tableNames, count: 2), tableFunctions, context: nil)
         let prepared = state.prepare(header)
         for _ in 1...2 {
             let program = generator.program()

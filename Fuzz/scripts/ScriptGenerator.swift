@@ -63,6 +63,9 @@ struct ScriptGenerator {
         case "i": number()
         case "o": operation()
         case "p": pattern()
+        case "t": choose(["'blocked'", "'networks'", "'none'", "b", "1"])
+        case "a": address()
+        case "x": choose([":add", ":remove", ":test", ":none", ".add"])
         case "u": unary()
         case "w": view()
         default: fatalError("no such nonterminal")
@@ -148,7 +151,9 @@ struct ScriptGenerator {
         depth += 1
         defer { depth -= 1 }
         guard depth < 9 else { return write("nil") }
-        switch byte() % 12 {
+        switch byte() % 14 {
+        case 12: write("npf.table($t):add($a, $e)")
+        case 13: write("npf.table($t)$x($a)")
         case 6: write("$w:match($p, $i)")
         case 7: write("$w:find($p, $i, $e)")
         case 8: write("$w:gmatch($p, $i)()")
@@ -221,6 +226,13 @@ struct ScriptGenerator {
         ])
     }
 
+    private mutating func address() {
+        choose([
+            "1", "0xffffffff", "1 << 32", "-1", "net.parse('2001:db8::1')", "net.parse('192.0.2.1')", "'192.0.2.1'",
+            "hdr",
+        ])
+    }
+
     private mutating func library() {
         choose([
             "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "print", "rawequal", "rawget",
@@ -236,7 +248,7 @@ struct ScriptGenerator {
             "utf8.codes", "utf8.len", "utf8.offset", "data.new", "data.layout", "pld.segment", "pld.layout",
             "pld.match", "pld.find",
             "pld.gmatch", "net.parse", "net.format", "net.set", "net.checksum", "net.hton16", "net.ntoh64",
-            "net.service", "npf.time", "npf.log",
+            "net.service", "npf.time", "npf.log", "npf.table",
         ])
     }
 }

@@ -9,7 +9,7 @@ extension AddressTable {
     public func insert(_ prefix: Prefix, expires: Int64 = TableEntry.never, now: Int64) throws(TableError) {
         guard type != .const else { throw .immutable }
         let key = try Self.key(prefix, type)
-        let error = change { $0.contents.insert(key, expires: expires, now: now, extending: false) }
+        let error = change { $0.insert(key, expires: expires, now: now, extending: false) }
         if let error { throw error }
     }
 
@@ -19,7 +19,7 @@ extension AddressTable {
     public func remove(_ prefix: Prefix, now: Int64) throws(TableError) {
         guard type != .const else { throw .immutable }
         let key = try Self.key(prefix, type)
-        guard change({ $0.contents.remove(key, now: now) }) else { throw .notFound }
+        guard change({ $0.remove(key, now: now) }) else { throw .notFound }
     }
 
     /// The live entries: IPv4 before IPv6, by address, the wider network first.
@@ -52,15 +52,47 @@ extension AddressTable {
 
     /// Puts other entries in the place of all there are; a reader sees the old ones or the new ones.
     ///
+    /// - Parameter type: what the table is from then on; nil for what it was.
     /// - Throws: what the entries are refused for, or `noMemory`; then nothing is changed.
-    public func replace(with entries: [TableEntry], now: Int64) throws(TableError) {
-        let new = try contents(of: entries, now: now)
-        change { state in
-            unsafe current.pointee.replace(with: new.index)
-            state.replaced.append((state.contents, readers.advance()))
-            state.contents = new
-        }
+    public func replace(with entries: [TableEntry], type: TableType? = nil, now: Int64) throws(TableError) {
+        let new = try contents(of: entries, type: type ?? self.type, capacity: capacity, now: now)
+        change { use(new, &$0) }
         freeReplaced()
+    }
+
+    /// Has the table hold more entries from now on, or fewer; what is put in meanwhile stays.
+    ///
+    /// Workers meet the lock for a step of the copying only.
+    ///
+    /// - Throws: `full`, where there are more entries than that, or `noMemory`; then nothing is changed.
+    public func setCapacity(_ capacity: Int, now: Int64) throws(TableError) {
+        let new = try contents(of: [], type: type, capacity: capacity, now: now)
+        change { $0.successor = new }
+        var place: UInt32? = 1
+        while let next = place {
+            place = change { state in
+                guard state.successor != nil else { return nil }
+                let copied = state.contents.copy(from: next, limit: 4096, now: now, into: new)
+                if copied.error != nil { state.successor = nil }
+                return copied.next
+            }
+        }
+        let isComplete = change { state in
+            guard state.successor != nil else { return false }
+            use(new, &state)
+            return true
+        }
+        guard isComplete else { throw .full }
+        freeReplaced()
+    }
+
+    /// Puts contents in the place of those that there are.
+    private func use(_ new: TableContents, _ state: inout State) {
+        typeCode.store(new.type.code, ordering: .relaxed)
+        unsafe current.pointee.replace(with: new.index)
+        state.replaced.append((state.contents, readers.advance()))
+        state.contents = new
+        state.successor = nil
     }
 
     /// Takes expired entries out, looking at the next `steps` places of the table, and frees what nobody reads any more.
@@ -159,8 +191,11 @@ extension AddressTable {
     }
 
     private func make(_ change: PendingChange, _ state: inout State) -> TableError? {
-        if change.isRemoval { return state.contents.remove(change.key, now: change.now) ? nil : .notFound }
-        let error = state.contents.insert(change.key, expires: change.expires, now: change.now, extending: true)
+        // The type may be another one since the change was let in.
+        guard state.contents.type != .const else { return .immutable }
+        guard state.contents.type == .lpm || change.key.isSingleAddress else { return .maskNotAllowed }
+        if change.isRemoval { return state.remove(change.key, now: change.now) ? nil : .notFound }
+        let error = state.insert(change.key, expires: change.expires, now: change.now, extending: true)
         if error != nil { refusals.wrappingAdd(1, ordering: .relaxed) }
         return error
     }
@@ -174,5 +209,18 @@ extension AddressTable {
         } while state.withLockIfAvailable({ state -> Void in
             while let change = pending.take() { _ = make(change, &state) }
         }) != nil
+    }
+}
+
+extension AddressTable.State {
+    mutating func insert(_ key: TableKey, expires: Int64, now: Int64, extending: Bool) -> TableError? {
+        if let error = contents.insert(key, expires: expires, now: now, extending: extending) { return error }
+        if successor?.insert(key, expires: expires, now: now, extending: true) != nil { successor = nil }
+        return nil
+    }
+
+    mutating func remove(_ key: TableKey, now: Int64) -> Bool {
+        _ = successor?.remove(key, now: now)
+        return contents.remove(key, now: now)
     }
 }

@@ -11,16 +11,18 @@ import Synchronization
 /// every purpose but `count` until it is collected.
 @safe
 public final class AddressTable: Sendable {
-    /// What the table holds and how it is searched.
-    public let type: TableType
+    /// What the table holds and how it is searched; `replace` may change it.
+    public var type: TableType { TableType(code: typeCode.load(ordering: .relaxed)) }
     /// The most entries that the table holds.
-    public let capacity: Int
+    public var capacity: Int { state.withLock { $0.contents.capacity } }
     /// The readers whom the table's memory waits for.
     let readers: ReaderEpochs
 
     /// What only the holder of the lock touches.
     struct State: ~Copyable {
         var contents: TableContents
+        /// Contents of another capacity on their way to be these; every change is made in both.
+        var successor: TableContents?
         /// Contents that were replaced, and the epoch that readers must pass before they may go.
         var replaced: [(contents: TableContents, epoch: UInt64)] = []
     }
@@ -28,6 +30,7 @@ public final class AddressTable: Sendable {
     let state: Mutex<State>
     let pending: PendingChanges
     let refusals = Atomic<UInt64>(0)
+    let typeCode: Atomic<UInt8>
     /// Where readers learn what the contents are: an address that is good as long as the table.
     nonisolated(unsafe) let current: UnsafeMutablePointer<TablePointer>
     private let seed: TableSeed
@@ -51,8 +54,7 @@ public final class AddressTable: Sendable {
         readers: ReaderEpochs, seed: TableSeed = TableSeed()
     ) throws(TableError) {
         precondition((1...Self.maximumCapacity).contains(capacity))
-        self.type = type
-        self.capacity = capacity
+        typeCode = Atomic(type.code)
         self.readers = readers
         self.seed = seed
         let contents = try Self.contents(
@@ -81,8 +83,10 @@ public final class AddressTable: Sendable {
         return contents
     }
 
-    /// Contents like this table's, with entries of their own.
-    func contents(of entries: [TableEntry], now: Int64) throws(TableError) -> TableContents {
+    /// Contents for this table, with entries of their own.
+    func contents(
+        of entries: [TableEntry], type: TableType, capacity: Int, now: Int64
+    ) throws(TableError) -> TableContents {
         try Self.contents(type: type, capacity: capacity, entries: entries, now: now, readers: readers, seed: seed)
     }
 

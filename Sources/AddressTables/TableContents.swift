@@ -11,8 +11,8 @@ final class TableContents: @unchecked Sendable {
     /// The entries that are linked, expired ones among them.
     private(set) var count = 0
 
-    private let type: TableType
-    private let capacity: Int
+    let type: TableType
+    let capacity: Int
     private let readers: ReaderEpochs
     /// The words of a hash, the two roots of a trie.
     private let starts: ReservedMemory
@@ -113,6 +113,21 @@ final class TableContents: @unchecked Sendable {
         }
         memory.reclaim(readers, limit: steps)
         return before - count
+    }
+
+    /// Puts the live entries in the places from `place` on into other contents, at most `limit` places.
+    ///
+    /// - Returns: the place to go on with, nil at the end; and what keeps an entry out of the others.
+    func copy(
+        from place: UInt32, limit: UInt32, now: Int64, into other: TableContents
+    ) -> (next: UInt32?, error: TableError?) {
+        var entries: [TableEntry] = []
+        let next = list(from: place, limit: limit, now: now, into: &entries)
+        for entry in entries {
+            let error = other.insert(TableKey(entry.prefix), expires: entry.expires, now: now, extending: true)
+            if let error { return (nil, error) }
+        }
+        return (next, nil)
     }
 
     /// Appends the live entries in the places from `place` on, at most `limit` places.

@@ -41,38 +41,40 @@ public final class TableSet: Sendable {
     /// The tables of a new configuration.
     ///
     /// A table without a file goes on with what it holds in `old` if it has the same name and type there: it is the
-    /// same table for both, so nothing that is added meanwhile is lost. Only where the capacity is another one does
-    /// it become a new table with the same entries.
+    /// same table for both, so nothing that is added meanwhile is lost. Of another capacity it is only once the new
+    /// configuration is in use, by `setCapacity`.
     ///
     /// - Parameters:
     ///   - declarations: the tables, names different from each other.
-    ///   - capacity: the most entries of each table.
+    ///   - capacity: the most entries of each table that is not in `old`.
     ///   - old: the tables of the configuration that is in use; they are not changed.
     /// - Throws: the first table that its entries do not fit into.
-    public init(
+    public convenience init(
         _ declarations: [TableDeclaration], capacity: Int = AddressTable.defaultCapacity, keeping old: TableSet? = nil,
         now: Int64, readers: ReaderEpochs
     ) throws(TableSetError) {
         var tables: [AddressTable] = []
         for declaration in declarations {
-            var entries = declaration.entries
-            if entries == nil, let kept = old?[declaration.name], kept.type == declaration.type {
-                if kept.capacity == capacity {
+            do throws(TableError) {
+                if declaration.entries == nil, let kept = old?[declaration.name], kept.type == declaration.type {
+                    guard kept.count <= capacity || kept.list(now: now).count <= capacity else { throw .full }
                     tables.append(kept)
                     continue
                 }
-                entries = kept.list(now: now)
-            }
-            do throws(TableError) {
                 tables.append(
                     try AddressTable(
-                        type: declaration.type, capacity: capacity, entries: entries ?? [], now: now, readers: readers))
+                        type: declaration.type, capacity: capacity, entries: declaration.entries ?? [], now: now,
+                        readers: readers))
             } catch {
                 throw TableSetError(table: declaration.name, error: error)
             }
         }
+        self.init(tables, names: declarations.map(\.name))
+    }
+
+    private init(_ tables: [AddressTable], names: [String]) {
         self.tables = tables
-        names = declarations.map(\.name)
+        self.names = names
         indices = Dictionary(zip(names, tables.indices), uniquingKeysWith: { first, _ in first })
         unsafe pointers = .allocate(capacity: tables.count)
         for (index, table) in tables.enumerated() { unsafe (pointers + index).initialize(to: table.current) }
@@ -80,6 +82,26 @@ public final class TableSet: Sendable {
 
     deinit {
         unsafe pointers.deallocate()
+    }
+
+    /// The same tables, of which one has another name.
+    public func renaming(_ name: String, to newName: String) -> TableSet {
+        TableSet(tables, names: names.map { $0 == name ? newName : $0 })
+    }
+
+    /// Has each table hold so many entries from now on, as far as `setCapacity` can.
+    ///
+    /// - Returns: the tables that stay what they are, and why.
+    public func setCapacity(_ capacity: Int, now: Int64) -> [TableSetError] {
+        var errors: [TableSetError] = []
+        for (name, table) in zip(names, tables) where table.capacity != capacity {
+            do throws(TableError) {
+                try table.setCapacity(capacity, now: now)
+            } catch {
+                errors.append(TableSetError(table: name, error: error))
+            }
+        }
+        return errors
     }
 
     /// How many tables there are.

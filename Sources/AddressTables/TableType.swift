@@ -8,6 +8,19 @@ public enum TableType: String, Sendable, CaseIterable {
     case const
 }
 
+extension TableType {
+    init(code: UInt8) { self = code == 0 ? .ipset : code == 1 ? .lpm : .const }
+
+    /// A number for atomic memory.
+    var code: UInt8 {
+        switch self {
+        case .ipset: 0
+        case .lpm: 1
+        case .const: 2
+        }
+    }
+}
+
 /// Why a table did not do what it was asked.
 public enum TableError: Error, Sendable, Equatable {
     /// The very same address or network is in the table already.

@@ -163,7 +163,6 @@ void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size)
 		else if (!may_grow(s, new_size - old_size, new_size, is_array))
 			return NULL;
 	}
-	s->allocations++;
 	grown = ls_resize_block(s, block, old_size, new_size, is_array);
 	if (grown == NULL) {
 		if (new_size <= old_size)

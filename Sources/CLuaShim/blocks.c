@@ -70,7 +70,7 @@ static void delist(struct ls_block *block)
 		block->next->link = block->link;
 }
 
-void *ls_resize_block(ls_state *s, void *block, size_t old_size, size_t new_size, bool is_array)
+static void *resize_in_heap(ls_state *s, void *block, size_t old_size, size_t new_size, bool is_array)
 {
 	bool was_on_list = is_on_list(old_size), will_be = is_on_list(new_size);
 	struct ls_block *base = was_on_list ? (struct ls_block *)block - 1 : block;
@@ -84,6 +84,7 @@ void *ls_resize_block(ls_state *s, void *block, size_t old_size, size_t new_size
 	}
 	if (was_on_list && !will_be)
 		memmove(base, block, new_size);
+	s->allocations++;
 	resized = realloc(base, new_size + (will_be ? sizeof(*resized) : 0));
 	if (resized == NULL) {
 		if (was_on_list && will_be)
@@ -101,6 +102,25 @@ void *ls_resize_block(ls_state *s, void *block, size_t old_size, size_t new_size
 		memset(resized + 1, 0, new_size);
 	enlist(s, resized);
 	return resized + 1;
+}
+
+void *ls_resize_block(ls_state *s, void *block, size_t old_size, size_t new_size, bool is_array)
+{
+	void *resized;
+
+	if (block != NULL && !ls_pool_owns(&s->pool, block))
+		return resize_in_heap(s, block, old_size, new_size, is_array);
+	if (block != NULL && new_size > 0 && ls_pool_fits(old_size, new_size))
+		return block;
+	resized = new_size > 0 ? ls_pool_take(&s->pool, new_size) : NULL;
+	if (new_size > 0 && resized == NULL)
+		resized = resize_in_heap(s, NULL, 0, new_size, is_array);
+	if (block == NULL || (new_size > 0 && resized == NULL))
+		return resized;
+	if (new_size > 0)
+		memcpy(resized, block, old_size < new_size ? old_size : new_size);
+	ls_pool_give(&s->pool, block, old_size);
+	return resized;
 }
 
 static uint64_t place_of_float(lua_Number key, uint64_t modulus)

@@ -10,6 +10,7 @@ ls_state *ls_open(const ls_limits *limits)
 
 	if (s == NULL)
 		abort();
+	ls_open_pool(&s->pool);
 	s->limits = *limits;
 	s->host = 1;
 	s->epoch = 1;
@@ -34,6 +35,7 @@ void ls_close(ls_state *s)
 	lua_close(s->L);
 	leaked_bytes += s->used;
 	leaked_blocks += s->held;
+	ls_close_pool(&s->pool);
 	free(s);
 }
 

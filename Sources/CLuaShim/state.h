@@ -9,6 +9,19 @@
 #define LS_MESSAGE_SIZE 4096
 #define LS_OUT_OF_MEMORY "not enough memory"
 
+/* Blocks of up to 256 bytes, in steps of 16: what most of a state consists of. */
+#define LS_POOL_GRAIN 16
+#define LS_POOL_CLASSES 17
+#define LS_POOL_SIZE ((size_t)256 << 10)
+
+struct ls_pool {
+	unsigned char *start;
+	size_t taken;		/* bytes from the start on that have been a block */
+	struct ls_free_block {
+		struct ls_free_block *next;
+	} *free[LS_POOL_CLASSES];
+};
+
 struct ls_state {
 	lua_State *L;
 	ls_limits limits;
@@ -18,6 +31,7 @@ struct ls_state {
 	size_t large;		/* of these, bytes in large blocks */
 	size_t floor;		/* held when all garbage had last been collected, or less */
 	size_t entry;		/* held when the call began */
+	struct ls_pool pool;	/* the small blocks; see pool.c */
 	struct ls_block *blocks;	/* the largest; see blocks.c */
 	size_t held;		/* blocks held */
 	uint64_t allocations;	/* blocks asked of the system so far */
@@ -66,6 +80,16 @@ void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size);
 void ls_settle(lua_State *L);
 /* Between calls: collects a bounded part of the garbage as the memory fills, all of it after a call that filled it. */
 void ls_tidy(ls_state *s);
+
+/* pool.c */
+void ls_open_pool(struct ls_pool *pool);
+void ls_close_pool(struct ls_pool *pool);
+bool ls_pool_owns(const struct ls_pool *pool, const void *block);
+/* Whether a block of one size is one of the other size too. */
+bool ls_pool_fits(size_t old_size, size_t new_size);
+/* A block; NULL if it is too large, or the pool is used up. */
+void *ls_pool_take(struct ls_pool *pool, size_t size);
+void ls_pool_give(struct ls_pool *pool, void *block, size_t size);
 
 /* blocks.c */
 /* As realloc, or free if the new size is 0; an array is new and belongs to no object yet. */

@@ -50,62 +50,91 @@ extension AddressPrefix: CustomStringConvertible {
     }
 }
 
-/// The address that `text` writes, with its family, as a number in host order; nil where it writes none.
+/// The address that `text` writes in ASCII, with its family, as a number in host order; nil where it writes none.
 ///
 /// IPv4 has four decimal parts without leading zeros, IPv6 the forms of RFC 4291, section 2.2.
-func parseAddress(_ text: some StringProtocol) -> (family: Configuration.Family, value: UInt128)? {
-    if text.utf8.contains(UInt8(ascii: ":")) {
-        return parseIPv6Address(text).map { (.inet6, $0) }
-    }
+func parseAddress(_ text: some BidirectionalCollection<UInt8>) -> (family: Configuration.Family, value: UInt128)? {
+    if text.contains(UInt8(ascii: ":")) { return parseIPv6Address(text).map { (.inet6, $0) } }
     return parseIPv4Address(text).map { (.inet4, UInt128($0)) }
 }
 
-private func parseIPv4Address(_ text: some StringProtocol) -> UInt32? {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
+private func parseIPv4Address(_ text: some Collection<UInt8>) -> UInt32? {
     var value: UInt32 = 0
-    for part in parts {
-        guard let first = part.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "0") || part == "0",
-            let byte = UInt8(part)
-        else { return nil }
-        value = value << 8 | UInt32(byte)
+    var part: UInt32 = 0
+    var (parts, digits) = (1, 0)
+    for byte in text {
+        if byte == UInt8(ascii: ".") {
+            guard digits > 0, parts < 4 else { return nil }
+            value = value << 8 | part
+            (part, digits) = (0, 0)
+            parts += 1
+            continue
+        }
+        let digit = byte &- UInt8(ascii: "0")
+        guard digit < 10, digits == 0 || part > 0 else { return nil }
+        part = part * 10 + UInt32(digit)
+        guard part <= 255 else { return nil }
+        digits += 1
     }
-    return value
+    return parts == 4 && digits > 0 ? value << 8 | part : nil
 }
 
-private func parseIPv6Address(_ text: some StringProtocol) -> UInt128? {
-    var groups: [UInt16] = []
+private func parseIPv6Address(_ text: some BidirectionalCollection<UInt8>) -> UInt128? {
+    let colon = UInt8(ascii: ":")
+    var value: UInt128 = 0
+    var groups = 0
+    /// The groups before `::`.
     var gap: Int?
-    var rest = Substring(text)
-    if rest.hasPrefix("::") {
+    var rest = text[...]
+    if rest.starts(with: [colon, colon]) {
         gap = 0
         rest = rest.dropFirst(2)
     }
     while !rest.isEmpty {
-        guard groups.count < 8 else { return nil }
-        let part = rest.prefix { $0 != ":" }
-        rest = rest.dropFirst(part.count)
-        if part.utf8.contains(UInt8(ascii: ".")) {
-            guard rest.isEmpty, groups.count <= 6, let ipv4 = parseIPv4Address(part) else { return nil }
-            groups.append(UInt16(ipv4 >> 16))
-            groups.append(UInt16(ipv4 & 0xffff))
+        let part = rest.prefix { $0 != colon }
+        rest = rest[part.endIndex...]
+        if part.contains(UInt8(ascii: ".")) {
+            guard rest.isEmpty, let ipv4 = parseIPv4Address(part) else { return nil }
+            value = value << 32 | UInt128(ipv4)
+            groups += 2
         } else {
-            guard 1...4 ~= part.utf8.count, let group = UInt16(part, radix: 16) else { return nil }
-            groups.append(group)
+            guard let group = parseGroup(part) else { return nil }
+            value = value << 16 | UInt128(group)
+            groups += 1
         }
-        if rest.hasPrefix("::") {
+        guard groups <= 8 else { return nil }
+        guard rest.popFirst() != nil else { break }
+        if rest.first == colon {
             guard gap == nil else { return nil }
-            gap = groups.count
-            rest = rest.dropFirst(2)
-        } else if rest.hasPrefix(":") {
+            gap = groups
             rest = rest.dropFirst()
-            guard !rest.isEmpty else { return nil }
+        } else if rest.isEmpty {
+            return nil
         }
     }
-    if let gap {
-        guard groups.count < 8 else { return nil }
-        groups.insert(contentsOf: repeatElement(0, count: 8 - groups.count), at: gap)
+    guard let gap else { return groups == 8 ? value : nil }
+    guard groups < 8 else { return nil }
+    // What stands behind the gap stays at the end; what stands before it moves to the beginning.
+    let behind = 16 * UInt128(groups - gap)
+    let end = value & ((1 << behind) &- 1)
+    return gap == 0 ? end : (value >> behind) << (128 - 16 * UInt128(gap)) | end
+}
+
+/// A group of up to four hexadecimal digits.
+private func parseGroup(_ digits: some Collection<UInt8>) -> UInt16? {
+    var group: UInt16 = 0
+    var count = 0
+    for byte in digits {
+        let digit: UInt8
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+        default: return nil
+        }
+        count += 1
+        guard count <= 4 else { return nil }
+        group = group << 4 | UInt16(digit)
     }
-    guard groups.count == 8 else { return nil }
-    return groups.reduce(0) { $0 << 16 | UInt128($1) }
+    return count > 0 ? group : nil
 }

@@ -23,7 +23,8 @@ extension Configuration {
         case rateLimit(RateLimitCall)
     }
 
-    /// `lua: call NAME [, file "FILE"] [, error block|pass] [, edit on|off] [, instructions N] [, memory N] [, time MS]`.
+    /// `lua: call NAME [, file "FILE"] [, error block|pass] [, edit on|off] [, payload] [, inspect N [packets]]
+    /// [, instructions N] [, memory N] [, time MS]`.
     public struct LuaCall: Sendable, Hashable {
         /// The Lua function's global name.
         public var function = "filter"
@@ -33,6 +34,10 @@ extension Configuration {
         public var errorPolicy: ErrorPolicy?
         /// Whether the script may change the packet: 1 or 0.
         public var edit: Limit?
+        /// Whether the function is called with packets alone that have payload of layer 4.
+        public var payloadOnly = false
+        /// How much of a flow the function looks at; nil for all of it.
+        public var inspection: InspectionLimit?
         /// The instructions a call may take.
         public var instructions: Limit?
         /// The bytes the Lua state may take.
@@ -41,6 +46,28 @@ extension Configuration {
         public var milliseconds: Limit?
         /// The place of `lua`.
         public var location: SourceLocation
+    }
+
+    /// `inspect N [packets]`: what a script looks at of each direction of a flow before the flow is passed.
+    public struct InspectionLimit: Sendable, Hashable {
+        /// What is counted.
+        public enum Unit: Sendable, Hashable {
+            /// Bytes of payload.
+            case bytes
+            /// Packets with payload.
+            case packets
+        }
+
+        /// How many, 1 or more.
+        public var amount: Int
+        /// What is counted.
+        public var unit: Unit
+
+        /// Makes a limit of its parts.
+        public init(amount: Int, unit: Unit) {
+            self.amount = amount
+            self.unit = unit
+        }
     }
 
     /// A limit that a procedure sets for itself.

@@ -119,6 +119,8 @@ extension Configuration.LuaCall {
         if let file { text += ", file \"\(file)\"" }
         if let errorPolicy { text += ", error \(errorPolicy.rawValue)" }
         if let edit { text += ", edit \(Parameter.luaEdit.text(edit.value))" }
+        if payloadOnly { text += ", payload" }
+        if let inspection { text += ", inspect \(inspection.amount)\(inspection.unit == .packets ? " packets" : "")" }
         if let instructions { text += ", instructions \(instructions.value)" }
         if let memory { text += ", memory \(memory.value)" }
         if let milliseconds { text += ", time \(milliseconds.value)" }

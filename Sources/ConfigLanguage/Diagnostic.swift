@@ -103,7 +103,7 @@ public struct ConfigurationErrors: Error, Sendable, Hashable, CustomStringConver
     }
 
     /// - Precondition: there is an error.
-    init(_ diagnostics: [Diagnostic]) {
+    package init(_ diagnostics: [Diagnostic]) {
         precondition(!diagnostics.isEmpty)
         self.diagnostics = diagnostics
     }

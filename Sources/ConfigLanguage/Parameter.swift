@@ -10,6 +10,10 @@ public enum Parameter: String, Sendable, Hashable, CaseIterable {
     case queueWorkers = "queue.workers"
     /// The bytes of a packet that the kernel copies for the daemon; 0: as many as anything may look at.
     case queueBytes = "queue.bytes"
+    /// The bits of connections' marks that tell the kernel of decided flows; 0 for none.
+    case flowMark = "flow.mark"
+    /// Whether the daemon puts its own rules into the kernel.
+    case kernelRules = "kernel.rules"
     /// The Lua instructions that a call may take.
     case luaInstructions = "lua.instructions"
     /// The bytes that a Lua state may take.
@@ -77,13 +81,17 @@ extension Parameter {
         case flag
         /// As `open` or `closed`.
         case policy
+        /// As a number in hexadecimal whose bits are meant.
+        case mask
     }
 
     /// How the value is written.
     public var form: Form {
         switch self {
         case .fail: .policy
-        case .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4DropOptions, .ip6DropOptions,
+        case .flowMark: .mask
+        case .kernelRules, .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4DropOptions,
+            .ip6DropOptions,
             .ip4Reassembly, .ip6Reassembly, .bpfJIT:
             .flag
         default: .number
@@ -95,9 +103,12 @@ extension Parameter {
         switch self {
         case .fail, .queueWorkers, .queueBytes, .genericTimeoutClosed, .ip4DropOptions, .ip6DropOptions, .ip6Reassembly:
             0
-        case .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4Reassembly, .bpfJIT: 1
+        case .kernelRules, .luaEdit, .stateKeyInterface, .stateKeyDirection, .tcpStrictOrderRST, .ip4Reassembly,
+            .bpfJIT:
+            1
         case .queueNumber: 2014
         case .queueLength: 1024
+        case .flowMark: 0xc000_0000
         case .luaInstructions: 1_000_000
         case .luaMemory: 8 << 20
         case .luaTime: 20
@@ -120,6 +131,7 @@ extension Parameter {
     /// The values that it may have.
     public var range: ClosedRange<Int> {
         switch self {
+        case .flowMark: 0...0xffff_ffff
         case _ where form != .number: 0...1
         case .queueNumber: 0...65_535
         case .queueLength: 1...1_048_576
@@ -165,6 +177,7 @@ extension Parameter {
         case .number: String(value)
         case .flag: value == 1 ? "on" : "off"
         case .policy: value == 1 ? "open" : "closed"
+        case .mask: "0x" + String(value, radix: 16)
         }
     }
 }

@@ -30,6 +30,7 @@ extension Parser {
         family: inout Configuration.Family?
     ) throws(Diagnostic) -> [Configuration.AddressElement] {
         if accept(word: "any") { return [] }
+        let location = token.location
         var addresses: [Configuration.AddressElement] = []
         var sharedFamily = family
         try parseList { parser throws(Diagnostic) in
@@ -48,7 +49,10 @@ extension Parser {
             }
         }
         // As in NPF the network of all addresses is `any`, which is no criterion and leaves the family open.
-        for case .prefix(let prefix) in addresses where prefix.length == 0 { return [] }
+        for case .prefix(let prefix) in addresses where prefix.length == 0 {
+            wholeFamily = (prefix, location)
+            return []
+        }
         family = sharedFamily
         return addresses
     }
@@ -113,7 +117,7 @@ extension Parser {
             }
             throw unexpected("an address")
         }
-        guard let (family, address) = parseAddress(text) else { throw malformedAddress(text) }
+        guard let (family, address) = parseAddress(text.utf8) else { throw malformedAddress(text) }
         advance()
         guard accept("/") else {
             return AddressPrefix(family: family, address: address, length: family.bitWidth)
@@ -138,7 +142,7 @@ extension Parser {
             advance()
             return Int(value)
         case .address(let text):
-            guard family == .inet4, let (maskFamily, mask) = parseAddress(text), maskFamily == .inet4 else {
+            guard family == .inet4, let (maskFamily, mask) = parseAddress(text.utf8), maskFamily == .inet4 else {
                 throw Diagnostic(at: location, "expected a prefix's length after `/`, not `\(text)`")
             }
             let length = (~UInt32(truncatingIfNeeded: mask)).leadingZeroBitCount

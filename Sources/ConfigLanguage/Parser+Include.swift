@@ -17,6 +17,13 @@ struct Inclusion {
     }
 }
 
+/// There is no file but the one that is parsed.
+struct UnknownFile: Error, CustomStringConvertible {
+    let path: String
+
+    var description: String { "cannot read \(path): there are no other files here" }
+}
+
 extension Parser {
     /// Parses `include "FILE"`, and by `content` what stands in the file.
     mutating func parseInclude(_ content: (inout Parser) -> Void) throws(Diagnostic) {
@@ -37,10 +44,8 @@ extension Parser {
         let text: [UInt8]
         do {
             text = try inclusion.read(file)
-        } catch let error as Diagnostic {
-            throw Diagnostic(at: location, "`\(file)` cannot be read: \(error.message)")
         } catch {
-            throw Diagnostic(at: location, "`\(file)` cannot be read: \(error)")
+            throw Diagnostic(at: location, "\(error)")
         }
         let outside = (lexer, token)
         inclusion.path.append(file)

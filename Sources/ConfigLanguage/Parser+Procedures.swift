@@ -73,7 +73,7 @@ extension Parser {
 
     private mutating func parseLuaCall(at location: SourceLocation) throws(Diagnostic) -> Configuration.LuaCall {
         var call = Configuration.LuaCall(location: location)
-        let keys = ["call", "file", "error", "edit", "instructions", "memory", "time"]
+        let keys = ["call", "file", "error", "edit", "payload", "inspect", "instructions", "memory", "time"]
         try parseParameters(keys) { parser, key throws(Diagnostic) in
             switch key {
             case "call": call.function = try parser.parseFunction()
@@ -82,6 +82,8 @@ extension Parser {
             case "edit":
                 let place = parser.token.location
                 call.edit = Configuration.Limit(value: try parser.parseFlag(), location: place)
+            case "payload": call.payloadOnly = true
+            case "inspect": call.inspection = try parser.parseInspectionLimit()
             case "instructions": call.instructions = try parser.parseLimit(.luaInstructions)
             case "memory": call.memory = try parser.parseLimit(.luaMemory)
             default: call.milliseconds = try parser.parseLimit(.luaTime)
@@ -121,6 +123,12 @@ extension Parser {
         }
         advance()
         return policy
+    }
+
+    /// Parses `N` or `N packets`.
+    private mutating func parseInspectionLimit() throws(Diagnostic) -> Configuration.InspectionLimit {
+        let amount = try parseNumber(of: "inspect", in: 1...1 << 30, kilo: 1024)
+        return Configuration.InspectionLimit(amount: amount, unit: accept(word: "packets") ? .packets : .bytes)
     }
 
     private mutating func parseLimit(_ parameter: Parameter) throws(Diagnostic) -> Configuration.Limit {

@@ -108,6 +108,8 @@ extension Parser {
 
     private mutating func parseFilter(_ rule: inout Configuration.Rule) throws(Diagnostic) {
         if accept(word: "all") { return }
+        wholeFamily = nil
+        defer { warnAboutFamily(of: rule) }
         var family = rule.family
         let isFrom = accept(word: "from")
         if isFrom { rule.source = try parseEndpoint(of: rule.protocols, family: &family) }
@@ -126,6 +128,15 @@ extension Parser {
         }
         try refuseOwners()
         throw outOfPlace("`all`, `from` or `to`")
+    }
+
+    /// Warns of `0.0.0.0/0` and `::/0` where they do not mean the one family that they look like.
+    private mutating func warnAboutFamily(of rule: Configuration.Rule) {
+        guard let (prefix, location) = wholeFamily, rule.effectiveFamily == nil else { return }
+        warn(
+            at: location,
+            "`\(prefix)` is `any` as in NPF, of both families; say `family \(prefix.family.rawValue)` for this one alone"
+        )
     }
 
     /// Throws at NetBSD's criteria on the owner of a packet's socket.

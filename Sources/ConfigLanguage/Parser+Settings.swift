@@ -18,6 +18,7 @@ extension Parser {
             case .number: try parseNumber(of: parameter)
             case .flag: try parseFlag()
             case .policy: try parseChoice([("open", 1), ("closed", 0)])
+            case .mask: try parseMask(of: parameter)
             }
         if let note = parameter.note { warn(at: location, note) }
         configuration.settings.append(Configuration.Setting(parameter: parameter, value: value, location: location))
@@ -56,6 +57,19 @@ extension Parser {
         }
         advance()
         return choice.value
+    }
+
+    /// Parses a number whose bits stand together: two or more, or none.
+    private mutating func parseMask(of parameter: Parameter) throws(Diagnostic) -> Int {
+        guard case .number(let number) = token.kind else { throw unexpected("a mask, such as `0xc0000000`") }
+        let bits = number >> UInt64(min(number.trailingZeroBitCount, 63))
+        guard let mask = UInt32(exactly: number), mask == 0 || bits > 1 && bits & (bits + 1) == 0 else {
+            throw Diagnostic(
+                at: token.location,
+                "`\(parameter.rawValue)` is two or more bits of 32 that stand together, such as `0xc0000000`, or 0")
+        }
+        advance()
+        return Int(mask)
     }
 
     /// Parses a number in the unit and the range of `parameter`, with or without a suffix.

@@ -28,8 +28,7 @@ extension Parser {
         let types = ["ipset", "lpm", "const"]
         guard case .word(let word) = token.kind else { throw unexpected("`ipset`, `lpm` or `const`") }
         let location = token.location
-        let formerly: [String: Configuration.TableType] = ["hash": .ipset, "tree": .lpm, "cdb": .const]
-        guard let type = Configuration.TableType(rawValue: word) ?? formerly[word] else {
+        guard let type = Configuration.TableType(name: word) else {
             throw unexpected("`ipset`, `lpm` or `const`", words: types)
         }
         if word != type.rawValue { warn(at: location, "`\(word)` is called `\(type.rawValue)` today") }

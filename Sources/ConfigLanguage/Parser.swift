@@ -4,14 +4,14 @@ extension Configuration {
     /// - Throws: The errors, with their places and what would be right there.
     public init(parsing text: [UInt8], file: String) throws(ConfigurationErrors) {
         self = try Self.parse(text, file: file) { path throws in
-            throw Diagnostic(at: SourceLocation(file: path, line: 1, column: 1), "there are no other files here")
+            throw UnknownFile(path: path)
         }.configuration
     }
 
     /// Parses `text`, the contents of the file `file`, and the files that it includes.
     ///
     /// - Parameter read: Gives the contents of a file that is included; a relative path goes from the folder of the file
-    ///   that includes it.
+    ///   that includes it. What it throws is described by one sentence that names the file.
     /// - Returns: The configuration, and what of it is hardly meant as it is written.
     /// - Throws: The errors, with their places and what would be right there.
     public static func parse(
@@ -54,6 +54,8 @@ struct Parser {
     var inclusion: Inclusion
     /// Whether the text is one rule for a dynamic ruleset, which refers to nothing but tables.
     var isDynamicRule = false
+    /// The network of all addresses that the rule at hand names, with its place.
+    var wholeFamily: (prefix: AddressPrefix, location: SourceLocation)?
 
     init(_ text: [UInt8], file: String, reading read: @escaping (String) throws -> [UInt8]) {
         lexer = Lexer(SourceFile(name: file, text: text))

@@ -21,6 +21,10 @@ public struct TableFile: Sendable, Hashable {
         let source = SourceFile(name: file, text: text)
         var entries: [Entry] = []
         var lines: [AddressPrefix: Int] = [:]
+        // There may be a million: they are hashed once.
+        let lineCount = text.count { $0 == UInt8(ascii: "\n") } + 1
+        entries.reserveCapacity(lineCount)
+        lines.reserveCapacity(lineCount)
         var errors: [Diagnostic] = []
         var number = 0
         for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -30,7 +34,7 @@ public struct TableFile: Sendable, Hashable {
             guard start < line.endIndex, line[start] != UInt8(ascii: "#") else { continue }
             let location = SourceLocation(source, line: number, column: start - line.startIndex + 1)
             do throws(Diagnostic) {
-                let prefix = try Self.prefix(String(decoding: line[start...], as: UTF8.self), at: location)
+                let prefix = try Self.prefix(line[start...], at: location)
                 guard type == .lpm || Int(prefix.length) == prefix.family.bitWidth else {
                     throw Diagnostic(at: location, "`\(prefix)` is a network, which only a table of type lpm holds")
                 }
@@ -49,20 +53,23 @@ public struct TableFile: Sendable, Hashable {
     /// The address or the network that `line` is, without regard to blanks at its end.
     ///
     /// As in NPF's tables, and unlike in its rules, bits behind the prefix do not count.
-    private static func prefix(_ line: String, at location: SourceLocation) throws(Diagnostic) -> AddressPrefix {
-        let end = line.utf8.lastIndex { !isBlank($0) } ?? line.startIndex
-        let words = line[...end].split(separator: "/", omittingEmptySubsequences: false)
-        guard words.count <= 2, let (family, address) = parseAddress(words[0]) else {
+    private static func prefix(_ line: ArraySlice<UInt8>, at location: SourceLocation) throws(Diagnostic)
+        -> AddressPrefix
+    {
+        let end = line.lastIndex { !isBlank($0) } ?? line.startIndex
+        let text = line[...end]
+        let slash = text.firstIndex(of: UInt8(ascii: "/"))
+        guard let (family, address) = parseAddress(text[..<(slash ?? text.endIndex)]) else {
             throw Diagnostic(
                 at: location,
                 "expected an address or a network, such as `192.0.2.0/24`, and nothing else on the line")
         }
-        guard words.count == 2 else { return AddressPrefix(family: family, address: address, length: family.bitWidth) }
-        guard words[1].utf8.allSatisfy({ $0 &- UInt8(ascii: "0") < 10 }), let length = Int(words[1]),
-            length <= family.bitWidth
+        guard let slash else { return AddressPrefix(family: family, address: address, length: family.bitWidth) }
+        let word = String(decoding: text[(slash + 1)...], as: UTF8.self)
+        guard word.utf8.allSatisfy({ $0 &- UInt8(ascii: "0") < 10 }), let length = Int(word), length <= family.bitWidth
         else {
             throw Diagnostic(
-                at: location, "`/\(words[1])` is no prefix of this family: it is from 0 to \(family.bitWidth)")
+                at: location, "`/\(word)` is no prefix of this family: it is from 0 to \(family.bitWidth)")
         }
         return AddressPrefix(family: family, address: address, length: length)
     }

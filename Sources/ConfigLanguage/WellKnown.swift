@@ -3,7 +3,7 @@ package enum WellKnown {
     /// The letters of the TCP flags from the lowest bit on (RFC 9293, section 3.1; RFC 3168 for `E` and `W`).
     static let tcpFlags = "FSRPAUEW"
 
-    static let protocols: [String: UInt8] = [
+    package static let protocols: [String: UInt8] = [
         "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "egp": 8, "igp": 9, "udp": 17, "dccp": 33, "ipv6": 41,
         "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58,
         "ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88, "ospf": 89, "etherip": 97, "pim": 103, "ipcomp": 108,
@@ -28,10 +28,10 @@ package enum WellKnown {
         "http-alt": 8080,
     ]
 
-    static let ports = Dictionary(uniqueKeysWithValues: services.map { ($0.key, $0.value) })
+    package static let ports = Dictionary(uniqueKeysWithValues: services.map { ($0.key, $0.value) })
 
     /// The names of ICMP types by protocol, in the spelling of NetBSD's tools.
-    static let icmpTypes: [UInt8: [String: UInt8]] = [
+    package static let icmpTypes: [UInt8: [String: UInt8]] = [
         1: [
             "echoreply": 0, "unreach": 3, "sourcequench": 4, "redir": 5, "althost": 6, "echo": 8, "routeradv": 9,
             "routersol": 10, "timxceed": 11, "paramprob": 12, "timereq": 13, "timerep": 14, "inforeq": 15,
@@ -45,7 +45,7 @@ package enum WellKnown {
     ]
 
     /// The names of ICMP codes by protocol and type, in the spelling of NetBSD's tools.
-    static let icmpCodes: [UInt8: [UInt8: [String: UInt8]]] = [
+    package static let icmpCodes: [UInt8: [UInt8: [String: UInt8]]] = [
         1: [
             3: [
                 "net-unr": 0, "host-unr": 1, "proto-unr": 2, "port-unr": 3, "needfrag": 4, "srcfail": 5, "net-unk": 6,

@@ -30,6 +30,10 @@ public struct ControlRequest: Codable, Sendable, Hashable {
         case connections
         /// Asks what the running rules say of `packets`.
         case explain
+        /// Asks what the kernel decides by itself, and what it has counted.
+        case kernel
+        /// Asks for the texts by which the kernel's rules are installed.
+        case kernelText = "kernel-text"
     }
 
     /// A file that the client has read, since the daemon may not be allowed to.
@@ -91,7 +95,8 @@ public struct ControlRequest: Codable, Sendable, Hashable {
             case list
             /// Empties it.
             case flush
-            /// Puts the contents of the request's file in place of its own, whole or not at all.
+            /// Puts the contents of the request's file in place of its own, whole or not at all, and `newName` and
+            /// `type` in place of its name and type.
             case replace
         }
 
@@ -103,6 +108,10 @@ public struct ControlRequest: Codable, Sendable, Hashable {
         public var address: String?
         /// How long an entry stays, more than 0; for good without it.
         public var seconds: Int?
+        /// What a table is called once it is replaced; nil for its name.
+        public var newName: String?
+        /// What type it is then; nil for its type.
+        public var type: String?
 
         /// Makes a request of its parts.
         public init(name: String, operation: Operation, address: String? = nil, seconds: Int? = nil) {
@@ -133,8 +142,8 @@ public struct ControlRequest: Codable, Sendable, Hashable {
 
     /// The longest request that a daemon takes, in bytes without its line feed.
     ///
-    /// A text of 1 MiB fits whatever is in it: JSON writes a byte with six at most.
-    public static let maximumLength = 8 << 20
+    /// A table's file of a million IPv6 networks fits.
+    public static let maximumLength = 64 << 20
 
     /// The packets that a request may describe: the daemon explains them while others wait.
     public static let maximumPackets = 16

@@ -12,7 +12,8 @@ public struct ControlResponse: Codable, Sendable, Hashable {
     public var statistics: StatisticsReport?
     /// The answer to `lua-list`.
     public var states: [LuaStateReport]?
-    /// The answer to `rule` and `table`: lines as they are to be shown.
+    /// The answer to `rule` and `table`, lines as they are to be shown, and to `kernel-text`, the texts for nft,
+    /// iptables-restore and ip6tables-restore.
     public var lines: [String]?
     /// The answer to `connections`.
     public var connections: [ConnectionReport]?
@@ -20,6 +21,9 @@ public struct ControlResponse: Codable, Sendable, Hashable {
     public var next: Int?
     /// The answer to `explain`, one for each packet.
     public var explanations: [ExplanationReport]?
+
+    /// The answer to `kernel`.
+    public var kernel: KernelReport?
 
     /// Makes an answer that says that the request was carried out.
     public init() {
@@ -217,5 +221,48 @@ public struct ExplanationReport: Codable, Sendable, Hashable {
         self.rule = rule
         self.location = location
         self.steps = steps
+    }
+}
+
+/// What the kernel does with which packets: the first item of its direction that matches decides.
+public struct KernelReport: Codable, Sendable, Hashable {
+    /// Some packets, and what becomes of them.
+    public struct Item: Codable, Sendable, Hashable {
+        /// `in` or `out`.
+        public var direction: String
+        /// `accept`, `drop`, `queue` or `queue first`.
+        public var action: String
+        /// Where the rule stands, or `npflua` for an item that is about none.
+        public var place: String
+        /// The rule in its own language, or which packets it is about.
+        public var text: String
+        /// The rule's place in the flattened ruleset; nil for an item that is about none.
+        public var entry: Int?
+        /// Packets that the item decided since the rules were put there; nil where that is not known.
+        public var packets: UInt64?
+        /// Their bytes from the IP header on.
+        public var bytes: UInt64?
+
+        /// Makes an item without counters.
+        public init(direction: String, action: String, place: String, text: String, entry: Int?) {
+            self.direction = direction
+            self.action = action
+            self.place = place
+            self.text = text
+            self.entry = entry
+        }
+    }
+
+    /// `nftables` or `iptables`; nil where no rules are installed.
+    public var backend: String?
+    /// The items, those about packets that come in first.
+    public var items: [Item]
+    /// Packets that passed for want of a payload, where the kernel counts them together.
+    public var payloadless: UInt64?
+
+    /// Makes a report without counters.
+    public init(backend: String?, items: [Item]) {
+        self.backend = backend
+        self.items = items
     }
 }

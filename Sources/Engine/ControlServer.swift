@@ -12,6 +12,8 @@ struct ControlServer: ~Copyable {
     private static let maximumClients = 32
     /// Nanoseconds that a client may take between one byte and the next.
     private static let patience: UInt64 = 30_000_000_000
+    /// Bytes of requests that are not whole yet, of all clients together: two of the longest.
+    private static let maximumInput = 2 * ControlRequest.maximumLength
 
     private let listener: UnixListener
     private var clients: [Client] = []
@@ -50,7 +52,8 @@ struct ControlServer: ~Copyable {
     ) -> Bool {
         guard let index = clients.firstIndex(where: { $0.token == event.token }) else { return false }
         let client = clients[index]
-        let stays = client.turn(answer: answer)
+        let room = Self.maximumInput - clients.reduce(0) { $0 + ($1 === client ? 0 : $1.inputCount) }
+        let stays = client.turn(room: min(room, ControlRequest.maximumLength), answer: answer)
         if stays {
             // Room to write is there at once, and so is the next turn for a request that has come already.
             let interest: Epoll.Interest = client.hasOutput || client.hasRequest ? .writable : .readable
@@ -76,7 +79,11 @@ private final class Client {
     private(set) var lastHeard: UInt64
     private let socket: UnixSocket
     private var input: [UInt8] = []
+    /// The place in `input` of its first line feed; nil where there is none.
+    private var lineEnd: Int?
     private var output: [UInt8] = []
+    /// Bytes of `output` that the peer has taken.
+    private var sent = 0
     private let isAllowed: Bool
     private var isClosing = false
 
@@ -91,7 +98,8 @@ private final class Client {
     var descriptor: Int32 { socket.descriptor.raw }
     var hasOutput: Bool { !output.isEmpty }
     /// Whether a whole request has come that was not answered yet.
-    var hasRequest: Bool { input.contains(UInt8(ascii: "\n")) }
+    var hasRequest: Bool { lineEnd != nil }
+    var inputCount: Int { input.count }
 
     private static func isAllowed(_ peer: PeerCredentials?, group: UInt32?) -> Bool {
         guard let peer else { return false }
@@ -102,14 +110,15 @@ private final class Client {
 
     /// Reads, answers and writes what can be without waiting.
     ///
-    /// Returns whether the client stays.
-    func turn(answer: (ControlRequest) -> ControlResponse) -> Bool {
+    /// - Parameter room: the bytes that what was read, and not answered, may have.
+    /// - Returns: whether the client stays.
+    func turn(room: Int, answer: (ControlRequest) -> ControlResponse) -> Bool {
         lastHeard = Clock.monotonic
         // One answer at a time: a client that does not read is not read from either.
         guard send() else { return false }
         if isClosing { return !output.isEmpty }
         guard output.isEmpty else { return true }
-        if !hasRequest { guard receive() else { return false } }
+        if !hasRequest { guard receive(room: room) else { return false } }
         // One request a turn: others, and the watchdog, wait for this client's.
         if let line = nextLine() {
             do throws(ControlProtocolError) {
@@ -124,7 +133,7 @@ private final class Client {
     /// Takes what has come.
     ///
     /// Returns false at the end of the stream.
-    private func receive() -> Bool {
+    private func receive(room: Int) -> Bool {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count: Int?
         do throws(Errno) {
@@ -142,9 +151,14 @@ private final class Client {
             refuse("permission denied: the control socket is for root and group \(ControlServer.group)")
             return true
         }
+        let end = buffer[..<count].firstIndex(of: UInt8(ascii: "\n"))
+        lineEnd = end.map { $0 + input.count }
         input += buffer.prefix(count)
-        if input.count > ControlRequest.maximumLength && !input.contains(UInt8(ascii: "\n")) {
-            refuse("request is longer than \(ControlRequest.maximumLength) bytes")
+        if input.count > room && !hasRequest {
+            refuse(
+                room < ControlRequest.maximumLength
+                    ? "other long requests are on their way: try again when they are done"
+                    : "request is longer than \(room) bytes")
         }
         return true
     }
@@ -152,14 +166,16 @@ private final class Client {
     /// Says why, and lets the peer go.
     private func refuse(_ sentence: String) {
         input = []
+        lineEnd = nil
         output = ControlResponse(error: sentence).line()
         isClosing = true
     }
 
     private func nextLine() -> [UInt8]? {
-        guard let end = input.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+        guard let end = lineEnd else { return nil }
         let line = Array(input[..<end])
         input.removeSubrange(...end)
+        lineEnd = input.firstIndex(of: UInt8(ascii: "\n"))
         return line
     }
 
@@ -167,18 +183,19 @@ private final class Client {
     ///
     /// Returns false where the peer is gone.
     private func send() -> Bool {
-        while !output.isEmpty {
-            let rest = output
+        while sent < output.count {
+            let all = output
             do throws(Errno) {
-                let count = try unsafe rest.span.withUnsafeBytes { bytes throws(Errno) in
-                    try unsafe socket.write(bytes)
+                let count = try unsafe all.span.withUnsafeBytes { bytes throws(Errno) in
+                    try unsafe socket.write(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
                 }
                 guard let count else { return true }
-                output.removeFirst(count)
+                sent += count
             } catch {
                 return false
             }
         }
+        (output, sent) = ([], 0)
         return true
     }
 }

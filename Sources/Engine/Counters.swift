@@ -47,8 +47,6 @@ struct RuleCounters: ~Copyable, Sendable {
     let calls = Counter()
     let blocks = Counter()
     let errors = Counter()
-    /// Bytes that the rule's Lua state held after its last call.
-    let memory = Counter()
 }
 
 /// What a worker counts over all rules, since it started.
@@ -75,14 +73,18 @@ package final class TotalCounters: Sendable {
     let changed = Counter()
     let answered = Counter()
     let tooLong = Counter()
+    let flowsPassed = Counter()
+    let flowsBlocked = Counter()
+    let flowsInspected = Counter()
+    let flowsMarked = Counter()
     let handedOn = Counter()
-    let flowsDecided = Counter()
     let flowsForgotten = Counter()
     package let failuresUnlogged = Counter()
     // These the control thread counts, when it empties the logs.
     let packetsNotLogged = Counter()
     let messagesLogged = Counter()
     let messagesDropped = Counter()
+    let flowsTakenBack = Counter()
     let states = StateCounters()
     private let behind = CacheLines()
 

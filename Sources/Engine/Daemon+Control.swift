@@ -1,6 +1,7 @@
 import AddressTables
 import ConfigLanguage
 public import ControlProtocol
+import KernelPlan
 import Logging
 import LuaRuntime
 public import PacketQueue
@@ -20,11 +21,13 @@ extension Daemon {
             case .show: response.rules = rulesReport()
             case .stats: response.statistics = statisticsReport()
             case .luaLoad: try loadScript(request.file)
-            case .luaList: response.states = luaStateReports()
+            case .luaList: response.states = try luaStateReports()
             case .rule: response.lines = try changeRules(request.ruleset)
             case .table: response.lines = try changeTable(request.table, request.file)
             case .connections: (response.connections, response.next) = try connections(from: request.from ?? 0)
             case .explain: response.explanations = try explain(request.packets ?? [])
+            case .kernel: response.kernel = kernelReport()
+            case .kernelText: response.lines = kernelTexts()
             }
         } catch {
             logger.error("refused: \(error)", metadata: ["command": "\(request.command.rawValue)"])
@@ -56,15 +59,18 @@ extension Daemon {
 
     private func rulesReport() -> RulesReport {
         let ruleset = configuration.ruleset
+        let decided = kernelRules.decidedByEntry
         let reports = ruleset.rules.indices.compactMap { entry -> RuleReport? in
             let rule = ruleset.rules[entry]
             guard rule.kind == .rule else { return nil }
             func sum(_ value: (borrowing RuleCounters) -> UInt64) -> UInt64 {
                 workers.sum { unsafe value(($0.records!.counters.base + entry).pointee) }
             }
+            let kernel = decided[entry]
             return RuleReport(
-                entry: entry, rule: rule.text, packets: sum { $0.packets.value }, bytes: sum { $0.bytes.value },
-                calls: sum { $0.calls.value }, blocks: sum { $0.blocks.value }, errors: sum { $0.errors.value })
+                entry: entry, rule: rule.text, packets: sum { $0.packets.value } &+ (kernel?.packets ?? 0),
+                bytes: sum { $0.bytes.value } &+ (kernel?.bytes ?? 0), calls: sum { $0.calls.value },
+                blocks: sum { $0.blocks.value }, errors: sum { $0.errors.value })
         }
         let byEntry = Dictionary(uniqueKeysWithValues: reports.map { ($0.entry, $0) })
         let text = ruleset.canonicalText { entry in
@@ -76,21 +82,36 @@ extension Daemon {
         return RulesReport(active: isInspecting, loaded: !reports.isEmpty, text: text, rules: reports)
     }
 
-    private func luaStateReports() -> [LuaStateReport] {
+    private func luaStateReports() throws -> [LuaStateReport] {
         let ruleset = configuration.ruleset
+        let memory = try workers.all.map { try scriptMemory(on: $0) }
+        var next = ruleset.scriptFilters.count
         return ruleset.rules.indices.flatMap { entry -> [LuaStateReport] in
             let rule = ruleset.rules[entry]
             let procedure = rule.procedure.map { ruleset.procedures[$0].scripts } ?? []
-            let filter = rule.scriptFilter.map { [ruleset.scriptFilters[$0]] } ?? []
-            return (filter + procedure).flatMap { call in
-                workers.all.map { worker in
-                    let memory = unsafe (worker.records!.counters.base + entry).pointee.memory.value
-                    return LuaStateReport(
+            let places = next..<(next + procedure.count)
+            next = places.upperBound
+            let filter = rule.scriptFilter.map { [(ruleset.scriptFilters[$0], $0)] } ?? []
+            return (filter + zip(procedure, places)).flatMap { call, place in
+                zip(workers.all, memory).map { worker, memory in
+                    LuaStateReport(
                         script: call.file, function: call.function, entry: entry, worker: worker.place.number,
-                        memory: Int(memory))
+                        memory: memory[place])
                 }
             }
         }
+    }
+
+    /// What each script holds on a worker, in bytes: those that rules ask, then those of the rules' procedures.
+    private func scriptMemory(on worker: Worker) throws -> [Int] {
+        let ruleset = configuration.ruleset
+        let scripts = ruleset.rules.compactMap(\.procedure).reduce(0) { $0 + ruleset.procedures[$1].scripts.count }
+        // The worker copies, and allocates nothing.
+        var memory: [Int] = []
+        memory.reserveCapacity(ruleset.scriptFilters.count + scripts)
+        let errand = unsafe Errand { filter in unsafe filter.pointee.appendMemoryInUse(to: &memory) }
+        try workers.perform(on: worker, errand)
+        return memory
     }
 
     private func statisticsReport() -> StatisticsReport {
@@ -120,6 +141,7 @@ extension Daemon {
                     .init("malformed", sum { $0.malformed.value }),
                     .init("IP options", sum { $0.optionsDropped.value }),
                 ]),
+            kernelStatistics(),
             .init(
                 "State and NAT entries",
                 [
@@ -149,10 +171,18 @@ extension Daemon {
                     .init("errors", sum { $0.scriptErrors.value }),
                     .init("packets changed", sum { $0.changed.value }),
                     .init("changed packets dropped for their length", sum { $0.tooLong.value }),
-                    .init("flows decided", sum { $0.flowsDecided.value }),
-                    .init("flows forgotten for others", sum { $0.flowsForgotten.value }),
                     .init("messages logged", sum { $0.messagesLogged.value }),
                     .init("messages dropped", sum { $0.messagesDropped.value }),
+                ]),
+            .init(
+                "Flows",
+                [
+                    .init("passed by scripts", sum { $0.flowsPassed.value }),
+                    .init("passed after inspection", sum { $0.flowsInspected.value }),
+                    .init("blocked by scripts", sum { $0.flowsBlocked.value }),
+                    .init("decisions given to the kernel", sum { $0.flowsMarked.value }),
+                    .init("decisions taken back from the kernel", sum { $0.flowsTakenBack.value }),
+                    .init("forgotten for others", sum { $0.flowsForgotten.value }),
                 ]),
             .init(
                 "Other",

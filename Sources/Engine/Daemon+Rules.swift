@@ -36,8 +36,11 @@ extension Daemon {
     /// Walks other dynamic rules from now on.
     private func use(_ ruleset: CompiledRuleset) throws {
         let changed = configuration.replacingRules(by: ruleset)
+        let former = statesBeside(configuration)
         try workers.replaceRules(by: changed)
         configuration = changed
+        formerStates = former
+        try followChanges()
     }
 
     /// Changes, asks or lists a table; what it says is what npfctl prints.
@@ -68,13 +71,39 @@ extension Daemon {
             try table.flush()
             return ["npfctl: success"]
         case .replace:
-            guard let file, let type = Configuration.TableType(rawValue: table.type.rawValue) else {
-                throw SystemError("no file given")
-            }
-            let entries = try TableDeclaration.entries(in: Array(file.text.utf8), file: file.name, type: type)
-            try table.replace(with: entries, now: now)
+            guard let file else { throw SystemError("no file given") }
+            let former = statesBeside(configuration)
+            try replace(table, as: request, by: file, now: now)
+            formerStates = former
+            try followChanges()
             return []
         }
+    }
+
+    /// Replaces a table's contents, and its name and type where other ones are given.
+    private func replace(
+        _ table: AddressTable, as request: ControlRequest.Table, by file: ControlRequest.File, now: Int64
+    ) throws {
+        let name = request.newName ?? request.name
+        guard Configuration.Table.isName(name) else {
+            throw SystemError("'\(name)' is no name of a table: it is a word of letters, digits, _ and -")
+        }
+        guard name == request.name || configuration.tables[name] == nil else {
+            throw SystemError("there is a table '\(name)' already")
+        }
+        let typeName = request.type ?? table.type.rawValue
+        guard let type = Configuration.TableType(name: typeName) else {
+            throw SystemError("unsupported table type '\(typeName)': it is ipset, lpm or const")
+        }
+        let entries = try TableDeclaration.entries(in: Array(file.text.utf8), file: file.name, type: type)
+        let tableType = TableType(rawValue: type.rawValue)!
+        guard name != request.name || tableType != table.type else {
+            return try table.replace(with: entries, now: now)
+        }
+        let replaced = try configuration.replacingTable(request.name, with: name, type)
+        try table.replace(with: entries, type: tableType, now: now)
+        try workers.replaceRules(by: replaced)
+        configuration = replaced
     }
 
     /// Seconds that an entry of a table stays at most, if it does not stay for good: a hundred years.

@@ -40,7 +40,15 @@ public final class Daemon {
     let workers: Workers
     var configuration: LoadedConfiguration
     var isInspecting = true
-    private var kernelRules: KernelRules
+    /// Whether the kernel may be told of decided flows.
+    private let tellsKernel: Bool
+    var kernelRules: KernelRules
+    /// Which packets may belong to states of former configurations.
+    var formerStates = PlanStates()
+    /// Whether the kernel's rules are those of before a change that the workers have already.
+    var isKernelBehind = false
+    /// Ticks until the kernel rules, which send nothing to the queue any more, are taken away; 0 where they stay.
+    var ticksToRemoval = 0
     private let notifier = ServiceNotifier()
     private var epoll: Epoll
     private var server: ControlServer
@@ -71,8 +79,8 @@ public final class Daemon {
         signals = try SignalDescriptor([SIGHUP, SIGINT, SIGTERM])
         // Likewise an address that an interface gets after the configuration has asked for them.
         links = try LinkMonitor()
-        configuration = try Self.load(options, after: nil)
-        for warning in configuration.warnings { logger.warning("\(warning)") }
+        let loaded = try Self.load(options, after: nil)
+        Self.log(loaded.warnings, logger)
 
         // The unit has it made; by hand nobody has. Where it cannot be, listening there says so.
         let folder = options.socket[..<(options.socket.lastIndex(of: "/") ?? options.socket.startIndex)]
@@ -80,9 +88,15 @@ public final class Daemon {
         unsafe mkdir(options.logs, 0o750)
         epoll = try Epoll(capacity: 16)
         server = try ControlServer(path: options.socket, firstToken: Token.server, epoll: epoll)
-        try Self.refuseBesideAnother(than: Workers.queues(configuration.parameters))
+        try Self.refuseBesideAnother(than: Workers.queues(loaded.parameters))
+        let refusal = Self.forgetMarks(of: loaded, logger: logger)
+        tellsKernel = refusal == nil
+        configuration = Self.withMarks(loaded, if: tellsKernel)
         workers = try Workers(
             configuration, leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
+        if let refusal {
+            logger.notice("the kernel is told of no decided flows, as it does not list its connections: \(refusal)")
+        }
         if !workers.canAnswer {
             logger.warning(
                 "senders of blocked packets are told nothing: “block return” needs CAP_NET_RAW, as root and the unit have"
@@ -95,7 +109,11 @@ public final class Daemon {
         try epoll.add(links.descriptor.raw, token: Token.links)
 
         kernelRules = KernelRules(logger: logger)
-        try kernelRules.install(plan(for: configuration))
+        if configuration.installsKernelRules {
+            try kernelRules.install(plan(for: configuration))
+        } else {
+            try KernelRules.removeLeftovers()
+        }
         let period = max(1, min(1000, (notifier.watchdogInterval ?? 1000) / 3))
         try timer.start(after: UInt32(period), every: UInt32(period))
         logger.notice(
@@ -111,7 +129,7 @@ public final class Daemon {
     ///
     /// - Throws: an error whose description is `file:line:column: …`.
     public static func check(_ options: Options) throws {
-        _ = try load(options, after: nil)
+        _ = try Workers.queues(load(options, after: nil).parameters)
     }
 
     /// Takes away the kernel rules that a daemon that was killed has left.
@@ -184,7 +202,8 @@ public final class Daemon {
     }
 
     /// Replaces the running configuration by a loaded one; the old one goes on where that fails.
-    func use(_ new: LoadedConfiguration) throws {
+    func use(_ loaded: LoadedConfiguration) throws {
+        let new = Self.withMarks(loaded, if: tellsKernel)
         let (old, parameters) = (configuration.parameters, new.parameters)
         guard parameters.queueNumber == old.queueNumber, parameters.queueLength == old.queueLength else {
             throw SystemError("queue.number and queue.length cannot change while the daemon runs: restart it")
@@ -196,21 +215,28 @@ public final class Daemon {
         guard parameters[.stateLimit] == old[.stateLimit] else {
             throw SystemError("state.limit cannot change while the daemon runs: restart it")
         }
-        // The kernel's rules first: what cannot be carried out there must not be carried out by half. They are put
-        // there anew each time, so that a reload heals what somebody has flushed.
-        if isInspecting { try kernelRules.install(plan(for: new)) }
+        let stale = try takeBackMarks(before: new)
+        let formerly = formerStates
+        formerStates = statesBeside(new)
         do {
+            // The kernel's rules first: what cannot be carried out there must not be carried out by half.
+            if isInspecting { try installRules(of: new) }
             // What the old rules have logged is written with the old rules' places.
             let former = try workers.replace(configuration, by: new)
             for (worker, records) in zip(workers.all, former) { log(records, of: worker) }
+            try? forget(stale)
         } catch {
-            if isInspecting { try? kernelRules.install(plan(for: configuration)) }
+            formerStates = formerly
+            if isInspecting { try? installRules(of: configuration) }
+            if !stale.isEmpty { resumeMarks() }
             throw error
         }
         configuration = new
+        if !isInspecting { kernelRules.forgetEntries() }
+        for problem in new.useTableLimit(now: Int64(Clock.monotonic)) { logger.error("\(problem)") }
         // For a moment there were all scripts twice.
         HeapMemory.giveBackFreePages()
-        for warning in new.warnings { logger.warning("\(warning)") }
+        Self.log(new.warnings, logger)
     }
 
     /// Switches inspection on or off; off, the kernel sends nothing to the queue.
@@ -218,7 +244,13 @@ public final class Daemon {
         // Off: packets that still come are passed only once no more are sent. On: inspected before the first comes.
         if on {
             for worker in workers.all { worker.mailbox.inspect(true) }
-            try kernelRules.install(plan(for: configuration))
+            isInspecting = true
+            do {
+                try followChanges()
+            } catch {
+                isInspecting = false
+                throw error
+            }
         } else {
             try kernelRules.idle()
             for worker in workers.all { worker.mailbox.inspect(false) }
@@ -232,10 +264,6 @@ public final class Daemon {
         try LoadedConfiguration(
             text: try File.read(options.configuration, limit: 16 << 20), file: options.configuration,
             scripts: ScriptDirectory(path: options.scripts), after: former, now: Int64(Clock.monotonic))
-    }
-
-    private func plan(for configuration: LoadedConfiguration) -> KernelPlan {
-        KernelPlan(queues: workers.queues, failOpen: configuration.parameters.failOpen)
     }
 
     /// Loads a configuration and puts it in place of the running one.
@@ -270,6 +298,7 @@ public final class Daemon {
             log(worker.records!, of: worker)
         }
         collectTables()
+        tidyKernelRules()
         server.tidy(epoll)
     }
 
@@ -312,6 +341,11 @@ public final class Daemon {
             logger.warning("messages of scripts that came too fast to be logged: \(dropped)")
             worker.place.totals.messagesDropped.add(dropped)
         }
+    }
+
+    /// The level is the log's own word for what they are.
+    private static func log(_ warnings: [Diagnostic], _ logger: Logger) {
+        for warning in warnings { logger.warning("\(warning.location): \(warning.message)") }
     }
 }
 

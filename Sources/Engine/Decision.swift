@@ -52,6 +52,9 @@ public struct Decision: BitwiseCopyable, Sendable {
     public var isAnswered: Bool
     /// What the states had to do with it.
     public var state: StateOutcome
+    /// The bits of the connection's mark by which the kernel is to be told, with this packet, what was decided about its
+    /// flow; 0 for nothing.
+    public var connectionMark: UInt32
     /// Whether nothing was decided: it is an ICMP error about a connection that another worker may have a state for.
     package var isForNextWorker: Bool
 
@@ -62,6 +65,7 @@ public struct Decision: BitwiseCopyable, Sendable {
         isChanged = false
         isAnswered = false
         state = .none
+        connectionMark = 0
         isForNextWorker = false
     }
 }

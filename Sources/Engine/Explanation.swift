@@ -131,9 +131,9 @@ enum ExplanationText {
             let outcome =
                 switch step.outcome {
                 case .entered: "entered"
-                case .skipped(let criterion): "skipped: \(criterion)"
+                case .skipped(let criterion): "skipped: \(criterion.rawValue)"
                 case .matched(let isFinal): isFinal ? "matches, and is final" : "matches"
-                case .failed(let criterion): "does not match: \(criterion)"
+                case .failed(let criterion): "does not match: \(criterion.rawValue)"
                 case .barrier: "not reached: a rule matched before it"
                 }
             return "\(indent)\(text)\(place): \(outcome)"

@@ -29,6 +29,8 @@ extension Filter {
         let context = unsafe ProcedureContext(
             interfaceName: origin.interfaceName, direction: origin.direction, time: origin.time, clock: origin.clock,
             rule: decision.entry, originalLength: max(origin.originalLength, packet.count))
+        let quoted = facts.mayChange ? headers.quotedLength : 0
+        unsafe original.copyMemory(from: UnsafeRawBufferPointer(rebasing: packet[..<quoted]))
         var headers = headers
         var next = 0
         while true {
@@ -39,67 +41,60 @@ extension Filter {
             guard outcome.script >= 0 else { break }
             next = outcome.next
             let call = facts.firstScript &+ outcome.script
-            if unsafe hasPassed(headers, call, decision, now: origin.clock) {
-                if decision.cause == .rule { decision.cause = .state }
-                continue
-            }
+            var flow: Int?
+            if unsafe isSpared(headers, call, &flow, &decision, now: origin.clock) { continue }
             let keeps = facts.isMixed && headers.length <= PacketHeaders.maximumLength
             if keeps { unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: packet[..<headers.length])) }
-            unsafe callScript(
+            let seen = headers
+            let answer = unsafe callScript(
                 Int(places[Int(rule)] &+ outcome.script), call, of: rule, on: packet, &headers, origin, keeps: keeps,
                 &decision)
+            guard decision.verdict == .pass else { continue }
+            switch answer {
+            case .keep: unsafe inspect(seen, by: call, procedure, of: rule, at: flow, origin, &decision)
+            case .passFlow:
+                if unsafe pass(seen, by: call, of: rule, now: origin.clock, &decision) { totals.flowsPassed.add() }
+            default: break
+            }
+        }
+        // The sender is told about the packet that it sent.
+        if decision.isAnswered {
+            unsafe packet.copyMemory(from: UnsafeRawBufferPointer(rebasing: original[..<quoted]))
         }
         if decision.isChanged { totals.changed.add() }
         if decision.cause == .procedure { unsafe (counters.base + Int(rule)).pointee.blocks.add() }
     }
 
-    /// Whether the script has passed the packet's flow.
-    ///
-    /// A segment that opens a connection starts afresh.
-    @inline(__always)
-    private mutating func hasPassed(
-        _ headers: PacketHeaders, _ call: Int32, _ decision: Decision, now: Int64
-    ) -> Bool {
-        guard !flows.isEmpty, decision.verdict == .pass, let flow = FlowKey(headers) else { return false }
-        let opening =
-            headers.transportProtocol == .tcp && headers.tcpFlags.isDisjoint(with: .ack)
-            && headers.tcpFlags.contains(.syn)
-        return flows.decision(for: flow.passed(by: call), opening: opening, now: now) != nil
-    }
-
-    /// Calls one script and brings its answer into the decision.
+    /// Calls one script and brings its answer into the decision, but for what that says of a flow that passes.
     private mutating func callScript(
         _ place: Int, _ call: Int32, of rule: Int32, on packet: UnsafeMutableRawBufferPointer,
         _ headers: inout PacketHeaders, _ origin: PacketOrigin, keeps: Bool, _ decision: inout Decision
-    ) {
+    ) -> FilterAnswer {
         let script = unsafe scripts[place]
         let result = unsafe script.pointee.call(packet, headers: headers, origin: origin, rule: texts[Int(rule)])
         unsafe (counters.base + Int(rule)).pointee.calls.add()
         totals.scriptCalls.add()
-        noteMemory(place, of: Int(rule))
 
         switch result.answer {
-        case .keep: break
+        case .keep, .passFlow: break
         case .block: decision.refuse(answered: false)
         case .blockReturn: decision.refuse(answered: ReturnPolicy.both.answers(headers))
-        case .passFlow:
-            guard decision.verdict == .pass else { break }
-            unsafe note(.pass, FlowKey(headers)?.passed(by: call), decision.entry, origin.clock)
         case .blockFlow:
             decision.refuse(answered: false)
-            unsafe note(.block, FlowKey(headers), decision.entry, origin.clock)
+            unsafe block(headers, of: rule, now: origin.clock, &decision)
         default:
             unsafe noteFailure(of: rule, now: origin.clock) { unsafe script.pointee.copyMessage(into: $0) }
             if decision.cause != .procedure { decision.cause = .error }
             if unsafe script.pointee.errorPolicy == .block { decision.verdict = .block }
         }
-        guard result.changed else { return }
+        guard result.changed else { return result.answer }
         if result.answer.isFailure {
             // What a failed call has changed goes no further: the packet is as it was before.
             if keeps { unsafe packet.copyMemory(from: UnsafeRawBufferPointer(rebasing: copy[..<headers.length])) }
         } else {
             unsafe mend(packet, &headers, &decision)
         }
+        return result.answer
     }
 
     /// Makes a changed packet's checksums right; one that a script has made unreadable goes no further.
@@ -112,10 +107,10 @@ extension Filter {
             return
         }
         headers = changed
-        guard decision.verdict == .pass else { return }
+        // A blocked packet's too: it may be logged yet.
         var bytes = unsafe packet.mutableBytes
         Checksum.mend(&bytes, headers: headers)
-        decision.isChanged = true
+        if decision.verdict == .pass { decision.isChanged = true }
     }
 
     /// Whether a rule matches whose other criteria do: what its script says.
@@ -156,17 +151,14 @@ extension Filter {
         unsafe messages.noteFailure(entry: rule, now: now, write: write)
     }
 
-    private mutating func note(_ verdict: Verdict, _ flow: FlowKey?, _ entry: Int32, _ now: Int64) {
-        guard let flow else { return }
-        totals.flowsDecided.add()
-        if flows.decide(flow, verdict, entry: entry, now: now) { totals.flowsForgotten.add() }
+    /// Appends what each script holds, in bytes: those that rules ask, then those of the rules' procedures.
+    func appendMemoryInUse(to bytes: inout [Int]) {
+        for place in 0..<askedScripts.count { unsafe bytes.append(askedScripts[place].pointee.memoryInUse) }
+        for place in 0..<scripts.count { unsafe bytes.append(scripts[place].pointee.memoryInUse) }
     }
 
-    /// Shows how much memory a rule's script holds.
-    @inline(__always)
-    func noteMemory(_ place: Int, of entry: Int) {
-        unsafe (counters.base + entry).pointee.memory.set(UInt64(scripts[place].pointee.memoryInUse))
-    }
+    /// How often a script was called.
+    package var scriptCalls: UInt64 { totals.scriptCalls.value }
 
     /// Blocks that the scripts' Lua states have asked the system for.
     package var luaAllocations: UInt {
@@ -185,5 +177,17 @@ extension Decision {
         verdict = .block
         cause = .procedure
         isAnswered = answered
+    }
+}
+
+extension PacketHeaders {
+    /// Bytes of the packet that an answer to its sender is made of; 0 for one that is never answered.
+    @inline(__always)
+    fileprivate var quotedLength: Int {
+        switch transportProtocol {
+        case .tcp: payloadOffset
+        case .udp: min(length, Refusal.maximumLength)
+        default: 0
+        }
     }
 }

@@ -52,13 +52,17 @@ extension Filter {
         return unsafe states.peek(key, headers, packet: packet.bytes, now: origin.clock)
     }
 
-    /// Takes over the connections of the filter whose place this one takes.
+    /// Takes over the connections of the filter whose place this one takes, and what was decided about flows.
     package mutating func takeOver(_ former: inout Filter) {
         let parameters = states.parameters
         swap(&states, &former.states)
         states.parameters = parameters
         if let renumbering { states.renumber(renumbering) }
         if endsConnections { states.expireAll() }
+        if let continuity {
+            swap(&flows, &former.flows)
+            flows.renumber(continuity)
+        }
     }
 
     /// Removes states that have expired, if it is time to.

@@ -18,14 +18,22 @@ public struct Filter: ~Copyable {
     /// The compiled rules.
     public private(set) var ruleset: CompiledRuleset
     /// The same for the packet path, which counts no references.
-    private var rules: Unmanaged<CompiledRuleset>
+    var rules: Unmanaged<CompiledRuleset>
     let counters: RuleCounterTable
     /// Whether a packet that finds the queue full passes.
     let failOpen: Bool
     let totals: TotalCounters
     let messages: ScriptLog
-    let log: PacketLog
+    package let log: PacketLog
     var flows: FlowTable
+    /// The bits of connections' marks by which the kernel is told of flows; 0 for none.
+    let flowMask: UInt32
+    /// What tells the kernel that a connection is blocked; 0 where nothing does.
+    let blockedMark: UInt32
+    /// Whether the kernel carries out what it is told of flows: only where the daemon's rules are in it.
+    package var tellsKernel = false
+    /// Which decisions about flows of the filter before hold on here.
+    let continuity: FlowContinuity?
     var states: StateTable
     var collector: StateCollector
     private let dropsIPv4Options: Bool
@@ -52,6 +60,8 @@ public struct Filter: ~Copyable {
     private let entryCount: Int
     /// A packet as it was before a script that may have to be undone.
     let copy: UnsafeMutableRawBufferPointer
+    /// The beginning of a packet as it came, for an answer to its sender.
+    let original: UnsafeMutableRawBufferPointer
 
     /// Makes a filter with fresh states and counters.
     ///
@@ -112,6 +122,9 @@ public struct Filter: ~Copyable {
         renumbering = former.map { Renumbering(from: $0.ruleset, to: ruleset) }
         counters = RuleCounterTable(entries: entryCount)
         flows = FlowTable(seed: seed)
+        flowMask = configuration.flowMarks.mask
+        blockedMark = configuration.flowMarks.blocked
+        continuity = former.map { FlowContinuity(from: $0, to: configuration) }
         // Memory is mapped, and is the system's until states are made.
         states = StateTable(
             capacity: parameters[.stateLimit], seed: (seed, seed &* 0x9e37_79b9_7f4a_7c15),
@@ -135,9 +148,7 @@ public struct Filter: ~Copyable {
             unsafe (self.texts + entry).initialize(to: copy)
         }
         unsafe copy = .allocate(byteCount: PacketHeaders.maximumLength, alignment: 16)
-        for entry in 0..<entryCount {
-            for (place, _) in calls[entry].enumerated() { noteMemory(Int(places[entry]) + place, of: entry) }
-        }
+        unsafe original = .allocate(byteCount: Refusal.maximumLength, alignment: 16)
     }
 
     deinit {
@@ -147,6 +158,7 @@ public struct Filter: ~Copyable {
         for entry in 0..<entryCount { unsafe texts[entry].deallocate() }
         unsafe texts.deallocate()
         unsafe copy.deallocate()
+        unsafe original.deallocate()
     }
 
     /// Decides a packet, which starts with its IP header.
@@ -165,11 +177,14 @@ public struct Filter: ~Copyable {
             return Decision(.block, .options)
         }
         if !flows.isEmpty, let flow = FlowKey(headers),
-            let blocked = unsafe flows.decision(for: flow, opening: false, now: origin.clock)
+            let blocked = unsafe flows.find(flow, opening: false, now: origin.clock)
         {
-            count(blocked.entry, length)
+            let rule = flows[blocked].rule
+            count(rule, length)
             totals.blockedByFlow.add()
-            return Decision(.block, .state, entry: blocked.entry)
+            var decision = Decision(.block, .state, entry: rule)
+            unsafe tellKernel(blockedMark, of: blocked, now: origin.clock, &decision)
+            return decision
         }
 
         var decision = Decision(.block, .nomatch)

@@ -22,11 +22,13 @@ public struct LoadedConfiguration: Sendable {
     /// What of the configuration is hardly meant as it is written.
     public private(set) var warnings: [Diagnostic]
     /// The tables, at the indices by which the rules name them.
-    public let tables: TableSet
+    public private(set) var tables: TableSet
     /// What the workers that read the tables say that they do.
     let readers: ReaderEpochs
     /// What `set state.…` and `alg` say.
     let stateParameters: StateParameters
+    /// The values of connections' marks that tell the kernel of decided flows.
+    public private(set) var flowMarks: Configuration.FlowMarks
     /// The steps of each procedure.
     let steps: [[ProcedureStep]]
     /// The names of the files that procedures log to, by the places that steps name.
@@ -35,6 +37,8 @@ public struct LoadedConfiguration: Sendable {
     let endsConnections: Bool
     /// The texts of the scripts, by their names in the configuration.
     private var scripts: [String: [UInt8]]
+    /// The modules that each script has loaded, by its name.
+    private var modules: [String: LoadedModules]
     private let directory: ScriptDirectory?
     private let print: (@Sendable ([UInt8]) -> Void)?
 
@@ -50,10 +54,12 @@ public struct LoadedConfiguration: Sendable {
         tables = Self.noTables
         readers = configuration.readers
         stateParameters = configuration.stateParameters
+        flowMarks = configuration.flowMarks
         steps = []
         logFiles = []
         endsConnections = true
         scripts = [:]
+        modules = [:]
         directory = nil
         print = nil
     }
@@ -89,6 +95,7 @@ public struct LoadedConfiguration: Sendable {
         }
         self.ruleset = ruleset
         parameters = ruleset.parameters
+        flowMarks = ruleset.flowMarks
         stateParameters = StateParameters(
             ruleset.parameters, tracksEcho: configuration.algorithms.contains { $0.kind == .icmp })
         // A worker reads them, loads scripts that read them, and the control thread looks into them.
@@ -111,6 +118,7 @@ public struct LoadedConfiguration: Sendable {
         self.print = print
 
         scripts = [:]
+        modules = [:]
         for call in scriptCalls where scripts[call.file] == nil {
             do throws(ScriptError) {
                 scripts[call.file] = try directory.script(call.file)
@@ -118,6 +126,7 @@ public struct LoadedConfiguration: Sendable {
                 throw ConfigurationErrors(Self.diagnostic(error, at: call.location))
             }
         }
+        modules = scripts.mapValues { _ in LoadedModules() }
         // A procedure that no rule applies must be right as well: it is what the next edit will use.
         for call in scriptCalls { try tryScript(call) }
     }
@@ -130,6 +139,22 @@ public struct LoadedConfiguration: Sendable {
         var replaced = self
         replaced.ruleset = ruleset
         return replaced
+    }
+
+    /// The same configuration with another name and type of a table, whose contents are replaced beside this.
+    package func replacingTable(
+        _ name: String, with newName: String, _ type: Configuration.TableType
+    ) throws(ConfigurationErrors) -> LoadedConfiguration {
+        var replaced = replacingRules(by: try ruleset.replacingTable(name, with: newName, type))
+        replaced.tables = tables.renaming(name, to: newName)
+        return replaced
+    }
+
+    /// Has the tables hold as many entries as `set table.limit` says, once this configuration is the running one.
+    ///
+    /// - Returns: the tables that cannot, a sentence each.
+    package func useTableLimit(now: Int64) -> [String] {
+        tables.setCapacity(parameters[.tableLimit], now: now).map { "\($0): it keeps its former limit" }
     }
 
     private static func tables(
@@ -179,10 +204,24 @@ public struct LoadedConfiguration: Sendable {
         guard scripts.keys.contains(where: { Self.fileName($0) == wanted }) else { return nil }
         var replaced = self
         replaced.scripts = scripts
+        replaced.modules = scripts.mapValues { _ in LoadedModules() }
         for call in scriptCalls where Self.fileName(call.file) == wanted {
             try replaced.tryScript(call)
         }
         return replaced
+    }
+
+    /// Whether a script, and what it has loaded in another configuration, is as it was there.
+    func hasSameScript(_ file: String, as former: LoadedConfiguration) -> Bool {
+        guard let text = scripts[file], text == former.scripts[file], let directory else { return false }
+        return former.modules[file]?.areUnchanged(in: directory) ?? true
+    }
+
+    /// The same configuration for a kernel that cannot be told of decided flows: they are decided here.
+    func withoutFlowMarks() -> LoadedConfiguration {
+        var configuration = self
+        configuration.flowMarks = .none
+        return configuration
     }
 
     /// The scripts that the configuration uses, by name.
@@ -212,7 +251,7 @@ public struct LoadedConfiguration: Sendable {
             var state = try LuaState(
                 limits: Limits(
                     instructions: call.instructions, memory: call.memory, nanoseconds: call.milliseconds * 1_000_000),
-                modules: directory, print: print)
+                modules: directory, noting: modules[call.file], print: print)
             state.installLuadata()
             state.installPacketLayouts()
             state.installScriptModules()

@@ -1,3 +1,4 @@
+import ConfigLanguage
 public import Packet
 
 /// A packet in words: what `npfctl explain` and `npfctl test` are asked about.
@@ -69,19 +70,24 @@ extension PacketDescription {
         self.init(direction, .tcp, from: Address(ipv4: 0), to: Address(ipv4: 0))
 
         var seen: Set<String> = []
+        var icmp = (type: "0", code: "0")
         while let word = words.word() {
             guard seen.insert(word).inserted || word == "port" else {
                 throw PacketDescriptionError("`\(word)` stands twice")
             }
-            try read(word, &words)
+            try read(word, &words, icmp: &icmp)
         }
         for word in ["proto", "from", "to"] where !seen.contains(word) {
             throw PacketDescriptionError("there is no `\(word)`: a packet has a protocol and two addresses")
         }
         try check(seen)
+        try readICMP(icmp.type, code: icmp.code)
     }
 
-    private mutating func read(_ word: String, _ words: inout DescriptionWords) throws(PacketDescriptionError) {
+    /// - Parameter icmp: gets the words for type and code, whose meaning depends on words that may still come.
+    private mutating func read(
+        _ word: String, _ words: inout DescriptionWords, icmp: inout (type: String, code: String)
+    ) throws(PacketDescriptionError) {
         switch word {
         case "on": interface = try words.require("an interface's name after `on`") { $0 }
         case "proto":
@@ -100,9 +106,8 @@ extension PacketDescription {
             }
         case "seq": sequence = try words.require("a number after `seq`") { UInt32($0) }
         case "ack": acknowledgment = try words.require("a number after `ack`") { UInt32($0) }
-        case "icmp-type":
-            type = try words.require("an ICMP type's number after `icmp-type`") { UInt8($0) }
-        case "code": code = try words.require("an ICMP code's number after `code`") { UInt8($0) }
+        case "icmp-type": icmp.type = try words.require("an ICMP type after `icmp-type`") { $0 }
+        case "code": icmp.code = try words.require("an ICMP code after `code`") { $0 }
         case "id": identifier = try words.require("a number after `id`") { UInt16($0) }
         case "data":
             payload = try words.require("a text in quotes, without blanks, or a number up to 1400 after `data`") {
@@ -115,6 +120,21 @@ extension PacketDescription {
                 "`\(word)` is no part of a packet; expected `on`, `proto`, `from`, `to`, `flags`, `seq`, `ack`, "
                     + "`icmp-type`, `code`, `id` or `data`")
         }
+    }
+
+    /// Reads the names or numbers of ICMP type and code, as the protocol has them.
+    private mutating func readICMP(_ typeWord: String, code codeWord: String) throws(PacketDescriptionError) {
+        let types = WellKnown.icmpTypes[transportProtocol.rawValue] ?? [:]
+        guard let type = types[typeWord] ?? UInt8(typeWord) else {
+            throw PacketDescriptionError(
+                "`\(typeWord)` is neither the name nor the number of a type of `proto \(transportProtocol.name)`")
+        }
+        let codes = WellKnown.icmpCodes[transportProtocol.rawValue]?[type] ?? [:]
+        guard let code = codes[codeWord] ?? UInt8(codeWord) else {
+            throw PacketDescriptionError(
+                "`\(codeWord)` is neither the name nor the number of a code of `icmp-type \(typeWord)`")
+        }
+        (self.type, self.code) = (type, code)
     }
 
     /// Refuses what a packet of the protocol does not have.
@@ -183,7 +203,9 @@ private struct DescriptionWords {
     mutating func port() throws(PacketDescriptionError) -> UInt16? {
         guard words.first == "port" else { return nil }
         words.removeFirst()
-        return try require("a port's number from 0 to 65535 after `port`") { UInt16($0) }
+        return try require("a port's name, or its number from 0 to 65535, after `port`") {
+            UInt16($0) ?? WellKnown.ports[$0]
+        }
     }
 }
 

@@ -8,6 +8,12 @@ import SystemSupport
 @safe
 struct PacketLoop: ~Copyable {
     private var queue: PacketQueue
+    /// Where a burst comes in segments; its place is taken by `queue` while they are decided.
+    private var segments: PacketQueue
+    private let segmentQueue: UInt16
+    private var isDecidingSegments = false
+    /// More than a burst of datagrams has (128).
+    private static let segmentsOfABurst: UInt32 = 1024
     private let mailbox: WorkerMailbox
     private var filter: UnsafeMutablePointer<Filter>
     private var interfaces = InterfaceTable()
@@ -35,11 +41,16 @@ struct PacketLoop: ~Copyable {
         let queue = try PacketQueue(
             number: place.queue, maximumLength: parameters.queueLength, failOpen: parameters.failOpen,
             copyLength: configuration.copyLength)
+        let segments = try PacketQueue(
+            number: place.segmentQueue, maximumLength: Self.segmentsOfABurst, failOpen: parameters.failOpen,
+            takesBursts: false)
         let epoll = try Epoll(capacity: 2)
-        try epoll.add(queue.descriptor, token: 0)
-        try epoll.add(mailbox.wake.descriptor.raw, token: 1)
+        try epoll.add(queue.descriptor, token: Self.packets)
+        try epoll.add(mailbox.wake.descriptor.raw, token: Self.mail)
         self.epoll = epoll
         self.queue = queue
+        self.segments = segments
+        segmentQueue = place.segmentQueue
         self.mailbox = mailbox
         self.answers = answers
         self.tables = tables
@@ -62,6 +73,8 @@ struct PacketLoop: ~Copyable {
             let count = try queue.receive()
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
+            mailbox.overruns.set(queue.overruns &+ segments.overruns)
+            mailbox.lostVerdicts.set(queue.lostVerdicts &+ segments.lostVerdicts)
             guard count > 0 else {
                 unsafe filter.pointee.publishStates()
                 if mailbox.isStopping { return }
@@ -69,17 +82,17 @@ struct PacketLoop: ~Copyable {
                 continue
             }
             tables.enter()
-            for index in 0..<count { decide(queue.packet(at: index), time: time, clock: clock) }
+            for index in 0..<count { try decide(queue.packet(at: index), time: time, clock: clock) }
             tables.leave()
             try queue.sendVerdicts()
             unsafe filter.pointee.publishStates()
-            mailbox.overruns.set(queue.overruns)
-            mailbox.lostVerdicts.set(queue.lostVerdicts)
+            // A batch that is not full has emptied the socket: to ask it again would only cost a system call.
+            if errand == nil, count < PacketQueue.capacity, !mailbox.isStopping { wait() }
         }
     }
 
     @inline(__always)
-    private mutating func decide(_ packet: QueuedPacket, time: Int64, clock: Int64) {
+    private mutating func decide(_ packet: QueuedPacket, time: Int64, clock: Int64) throws(PacketQueueError) {
         // A batch of packets whose scripts all reach their limits is slow, not stuck.
         mailbox.turns.add()
         guard mailbox.isInspecting else { return queue.accept(packet.id) }
@@ -97,17 +110,49 @@ struct PacketLoop: ~Copyable {
                 clock: clock, mark: packet.mark, originalLength: packet.originalLength))
 
         if decision.isForNextWorker, let nextQueue { return queue.handOn(packet.id, to: nextQueue) }
+        guard decision.connectionMark == 0 else {
+            // What follows for this packet as well is the kernel's to do.
+            unsafe queue.decideFlow(
+                packet.id, mark: packet.mark & ~filter.pointee.flowMask | decision.connectionMark)
+            if decision.verdict == .block && decision.isAnswered { refuse(packet) }
+            return
+        }
         switch decision.verdict {
         case .pass where unsafe decision.isChanged && packet.payload.count < packet.originalLength:
             // What the queue has not shown of a packet cannot be sent.
             queue.drop(packet.id)
             unsafe filter.pointee.countTooLong()
+        case .pass where decision.isChanged && packet.isSegmentationOffload && !isDecidingSegments && !packet.isTCP:
+            // The kernel can cut what was sent as a burst, but not what we put in its place: its segments' checksums would
+            // be wrong. Of TCP it makes them anew.
+            queue.handOn(packet.id, to: segmentQueue)
+            try decideSegments(time: time, clock: clock)
         case .pass where decision.isChanged:
             unsafe queue.replace(packet.id, with: UnsafeRawBufferPointer(packet.payload))
         case .pass: queue.accept(packet.id)
         case .block:
             queue.drop(packet.id)
             if decision.isAnswered { refuse(packet) }
+        }
+    }
+
+    /// Decides the segments of a burst that was just handed on, before what came behind it.
+    ///
+    /// The kernel has them in their queue when it has taken the verdict.
+    @inline(never)
+    private mutating func decideSegments(time: Int64, clock: Int64) throws(PacketQueueError) {
+        try queue.sendVerdicts()
+        swap(&queue, &segments)
+        isDecidingSegments = true
+        defer {
+            isDecidingSegments = false
+            swap(&queue, &segments)
+        }
+        while true {
+            let count = try queue.receive()
+            if count == 0 { return }
+            for index in 0..<count { try decide(queue.packet(at: index), time: time, clock: clock) }
+            try queue.sendVerdicts()
         }
     }
 
@@ -137,7 +182,10 @@ struct PacketLoop: ~Copyable {
             self.errand = nil
             let failOpen = unsafe filter.pointee.failOpen
             unsafe errand.work(&filter)
-            if unsafe filter.pointee.failOpen != failOpen { try queue.setFailOpen(!failOpen) }
+            if unsafe filter.pointee.failOpen != failOpen {
+                try queue.setFailOpen(!failOpen)
+                try segments.setFailOpen(!failOpen)
+            }
             if let enough = errand.copyLength, enough < queue.copyLength { try queue.setCopyLength(enough) }
             unsafe interfaces.learn(filter.pointee.ruleset.interfaceNames)
             unsafe filter.pointee.publishStates()
@@ -151,7 +199,21 @@ struct PacketLoop: ~Copyable {
     }
 
     private mutating func wait() {
-        _ = try? epoll.wait()
-        mailbox.wake.drain()
+        let count = (try? epoll.wait()) ?? 0
+        for index in 0..<count where epoll.event(at: index).token == Self.mail { mailbox.wake.drain() }
+    }
+
+    /// What is waited for.
+    private static let packets: UInt64 = 0
+    private static let mail: UInt64 = 1
+}
+
+extension QueuedPacket {
+    /// Whether TCP follows the fixed part of the IP header.
+    ///
+    /// Part of the packet path.
+    fileprivate var isTCP: Bool {
+        guard let first = unsafe payload.first, unsafe payload.count >= 20 else { return false }
+        return unsafe payload[first >> 4 == 4 ? 9 : 6] == IPProtocol.tcp.rawValue
     }
 }

@@ -10,17 +10,17 @@ extension LuaState {
 }
 
 /// The layouts that the views of a packet have from the start, prepared for one state.
+///
+/// Each is prepared for the first packet that needs it: together they would be a quarter of what a state takes.
 package struct PacketViews {
     /// By family, and then by what the transport header is.
-    private let layouts: [8 of PreparedLayout]
+    private var layouts = [8 of PreparedLayout?](repeating: nil)
+    /// Held, so that the first packet finds it made.
+    private let library = Self.library
 
-    init(for state: inout LuaState) {
-        layouts = [8 of PreparedLayout] { state.prepare(Self.all[$0]) }
-    }
-
-    /// The layout for a packet.
+    /// The layout for a packet, in the state that these views are of.
     @inline(__always)
-    func layout(_ headers: PacketHeaders) -> PreparedLayout {
+    mutating func layout(_ headers: PacketHeaders, in state: inout LuaState) -> PreparedLayout {
         let transport =
             switch headers.transportProtocol {
             case _ where headers.isLaterFragment: 0
@@ -29,7 +29,15 @@ package struct PacketViews {
             case .icmp, .icmpv6: 3
             default: 0
             }
-        return layouts[(headers.family == .ipv4 ? 0 : 4) &+ transport]
+        let index = (headers.family == .ipv4 ? 0 : 4) &+ transport
+        return layouts[index] ?? prepare(index, in: &state)
+    }
+
+    @inline(never)
+    private mutating func prepare(_ index: Int, in state: inout LuaState) -> PreparedLayout {
+        let layout = state.prepare(library, at: index)
+        layouts[index] = layout
+        return layout
     }
 
     /// The marks that these layouts count from, for a packet.
@@ -46,6 +54,8 @@ package struct PacketViews {
         static let payload = 2
         static let transportProtocol = 3
     }
+
+    private static let library = LayoutLibrary(all)
 
     /// What the names of both families' headers lead to, in the order of `layout`.
     package static let all: [Layout] = {

@@ -16,9 +16,10 @@ public struct PolicyTest: Sendable {
 
     /// Reads the text of a file.
     ///
-    /// - Throws: `ConfigurationErrors`, whose description is `file:line:column: …`.
+    /// - Throws: `ConfigurationErrors` of all lines that cannot be read, whose description is `file:line:column: …`.
     public init(parsing text: String, file: String) throws(ConfigurationErrors) {
         self.file = file
+        var errors: [Diagnostic] = []
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let content = line.prefix { $0 != "#" }
             let words = content.split { $0.isWhitespace }
@@ -29,9 +30,10 @@ public struct PolicyTest: Sendable {
             do throws(PacketDescriptionError) {
                 steps.append((index + 1, try Self.step(word, rest: line[word.endIndex..<content.endIndex])))
             } catch {
-                throw ConfigurationErrors(Diagnostic(at: location, error.description))
+                errors.append(Diagnostic(at: location, error.description))
             }
         }
+        guard errors.isEmpty else { throw ConfigurationErrors(errors) }
     }
 
     private static func step(_ word: Substring, rest: Substring) throws(PacketDescriptionError) -> Step {

@@ -36,6 +36,7 @@ final class PreparedFilter: @unchecked Sendable {
             unsafe filter.deallocate()
             throw error
         }
+        unsafe filter.pointee.tellsKernel = true
         unsafe self.filter = unsafe filter
         records = unsafe FilterRecords(log: log, messages: messages, counters: filter.pointee.counters)
     }

@@ -13,10 +13,25 @@ struct ProcedureList: ~Copyable {
         var firstRule: Int32 = 0
         /// Whether other steps stand beside a script: then what a failed script has changed is undone.
         var isMixed = false
+        /// Whether a packet may be changed that its sender is then told about.
+        var mayChange = false
+    }
+
+    /// What is to be known of a script call besides its script.
+    struct CallFacts: BitwiseCopyable {
+        /// Whether the script wants packets with payload alone.
+        var payloadOnly = false
+        /// What the script looks at of a direction of a flow before the flow is passed; 0 for all of it.
+        var inspectionLimit: UInt32 = 0
+        /// Whether packets with payload are counted to that, and not their bytes.
+        var countsPackets = false
+        /// What tells the kernel that the call has passed a connection; 0 where nothing does.
+        var passedMark: UInt32 = 0
     }
 
     private let steps: UnsafeMutablePointer<ProcedureSteps>
     private let facts: UnsafeMutablePointer<Facts>
+    private let calls: UnsafeMutablePointer<CallFacts>
     private let count: Int
 
     /// - Parameter workers: how many share the packets, and so the rates.
@@ -25,6 +40,15 @@ struct ProcedureList: ~Copyable {
         count = procedures.count
         unsafe steps = .allocate(capacity: max(count, 1))
         unsafe facts = .allocate(capacity: max(count, 1))
+        let scripts = procedures.flatMap { procedure in procedure.scripts.map { (procedure.name, $0) } }
+        unsafe calls = .allocate(capacity: max(scripts.count, 1))
+        for (place, (name, script)) in scripts.enumerated() {
+            unsafe (calls + place).initialize(
+                to: CallFacts(
+                    payloadOnly: script.payloadOnly, inspectionLimit: UInt32(script.inspection?.amount ?? 0),
+                    countsPackets: script.inspection?.unit == .packets,
+                    passedMark: configuration.flowMarks.passed[name] ?? 0))
+        }
         var firstScript: Int32 = 0
         for (index, procedure) in procedures.enumerated() {
             let ready = configuration.steps[index]
@@ -34,7 +58,8 @@ struct ProcedureList: ~Copyable {
             unsafe (facts + index).initialize(
                 to: Facts(
                     firstScript: firstScript, firstRule: Int32(firstRule),
-                    isMixed: ready.count > 1 && !procedure.scripts.isEmpty))
+                    isMixed: ready.count > 1 && !procedure.scripts.isEmpty,
+                    mayChange: procedure.scripts.contains { $0.mayEdit } || ready.count > procedure.scripts.count))
             firstScript += Int32(procedure.scripts.count)
         }
     }
@@ -43,6 +68,7 @@ struct ProcedureList: ~Copyable {
         unsafe steps.deinitialize(count: count)
         unsafe steps.deallocate()
         unsafe facts.deallocate()
+        unsafe calls.deallocate()
     }
 
     @inline(__always)
@@ -50,6 +76,9 @@ struct ProcedureList: ~Copyable {
 
     @inline(__always)
     func facts(of procedure: Int32) -> Facts { unsafe facts[Int(procedure)] }
+
+    @inline(__always)
+    func facts(ofCall call: Int32) -> CallFacts { unsafe calls[Int(call)] }
 }
 
 extension ProcedureStep {

@@ -21,7 +21,7 @@ struct Script: ~Copyable {
     private let function: FunctionReference
     private let arity: Arity
     private let allowsEdits: Bool
-    private let views: PacketViews
+    private var views = PacketViews()
     let errorPolicy: ErrorPolicy
     private let log: ScriptLogEntry
     private let tables: ScriptTables
@@ -33,8 +33,6 @@ struct Script: ~Copyable {
         state: consuming LuaState, function: FunctionReference, arity: Arity, call: ScriptCall,
         log: consuming ScriptLogEntry, tables: consuming ScriptTables
     ) {
-        var state = state
-        views = PacketViews(for: &state)
         self.state = state
         self.function = function
         self.arity = arity
@@ -62,8 +60,9 @@ struct Script: ~Copyable {
         log.setClock(unsafe origin.clock)
         tables.setClock(unsafe origin.clock)
         let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[..<headers.length])
+        let layout = views.layout(headers, in: &state)
         var header = unsafe Region(
-            whole, isWritable: allowsEdits, layout: views.layout(headers), marks: PacketViews.marks(headers))
+            whole, isWritable: allowsEdits, layout: layout, marks: PacketViews.marks(headers))
         guard arity != .packet else { return unsafe state.filter(function, header) }
         unsafe header.bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: whole[..<headers.payloadOffset])
         let payload = unsafe Region(.init(rebasing: whole[headers.payloadOffset...]), isWritable: allowsEdits)

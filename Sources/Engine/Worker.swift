@@ -18,6 +18,9 @@ struct WorkerPlace: Sendable {
     /// Of scripts' messages that are logged; nil for none.
     let leastLevel: LogLevel?
 
+    /// The queue in which the kernel cuts a burst up whose segments are to be decided one by one.
+    var segmentQueue: UInt16 { queue + UInt16(count) }
+
     /// The queue of the worker that ICMP errors go to which this one knows nothing of.
     var nextQueue: UInt16? { number + 1 < count ? queue + 1 : nil }
 }

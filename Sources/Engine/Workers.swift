@@ -25,9 +25,11 @@ final class Workers {
     /// The queues that a configuration asks for, one a worker.
     static func queues(_ parameters: Parameters) throws -> ClosedRange<UInt16> {
         let (first, count) = (Int(parameters.queueNumber), count(parameters))
-        guard first + count - 1 <= UInt16.max else {
+        // Behind these each worker has one more, for segments.
+        guard first + 2 * count - 1 <= UInt16.max else {
             throw SystemError(
-                "the queues of \(count) workers from queue \(first) on go beyond 65535: set queue.number lower")
+                "the queues of \(count) workers, two each, from queue \(first) on go beyond 65535: "
+                    + "set queue.number lower")
         }
         return UInt16(first)...UInt16(first + count - 1)
     }
@@ -110,7 +112,7 @@ final class Workers {
     /// from any: each comes to it when the scripts of its batch have returned, and until then this waits.
     /// - Parameter errand: what the worker of a number shall do.
     /// - Throws: a sentence where a worker does not answer; then nothing was done.
-    private func perform(_ errand: (Int) -> Errand) throws {
+    func perform(_ errand: (Int) -> Errand) throws {
         if all.count > 1 {
             for worker in all { worker.mailbox.send(unsafe Errand { _ in }) }
             try awaitAnswers(of: all)

@@ -1,31 +1,13 @@
-/// A rule in one of netfilter's own chains that leads to a chain of ours, as arguments of `iptables` and `ip6tables`.
-///
-/// iptables-restore cannot ask whether a rule is there, so the caller does. To install: run `check`, and `add` if
-/// its status is not 0. To remove: run `delete` as long as `check` has the status 0.
-public struct IptablesJump: Sendable, Equatable {
-    /// Has the status 0 if the jump is there.
-    public let check: [String]
-    /// Adds the jump.
-    public let add: [String]
-    /// Removes the jump, once.
-    public let delete: [String]
+public import ConfigLanguage
 
-    fileprivate init(from chain: String, to own: String) {
-        func arguments(_ action: String) -> [String] { ["-w", "-t", "mangle", action, chain, "-j", own] }
-        check = arguments("-C")
-        // Before all others: after a rule that accepts, no packet would come to ours.
-        add = arguments("-I")
-        delete = arguments("-D")
-    }
-}
-
-/// For kernels without `nft_queue`. The same texts and arguments serve IPv4 and IPv6.
+/// For kernels without `nft_queue`.
 ///
-/// To install: `iptablesRestore`, then each jump. To stop: `iptablesIdle`. To remove: `iptablesIdle`, each jump,
-/// `iptablesRemoval`.
+/// To install: the family's `iptablesRestore`, then each jump. To stop: `iptablesIdle`. To remove: `iptablesIdle`, each
+/// jump, `iptablesRemoval`. All but the first are the same for both families.
 extension KernelPlan {
     private static let inbound = "npflua-in"
     private static let outbound = "npflua-out"
+    fileprivate static let decided = "npflua-decided"
 
     /// The arguments of `iptables-restore` and `ip6tables-restore` for the texts below: other rules stay, and the
     /// lock is waited for.
@@ -39,20 +21,12 @@ extension KernelPlan {
     /// Arguments of `iptables` and `ip6tables` whose status is 0 if a chain of ours is there.
     public static let iptablesProbe = ["-w", "-t", "mangle", "-S", inbound]
 
-    /// The plan as one transaction for iptables-restore: fills our two chains anew.
-    public var iptablesRestore: String {
-        // The balance is by the pair of addresses alone, and the same for both directions.
-        let target =
-            queues.count == 1
-            ? "--queue-num \(queues.lowerBound)" : "--queue-balance \(queues.lowerBound):\(queues.upperBound)"
-        let queue = "-j NFQUEUE \(target)" + (failOpen ? " --queue-bypass" : "")
-        // See the nftables text for the first of these.
-        return Self.iptables([
-            "-A \(Self.inbound) -m conntrack --ctstate INVALID",
-            "-A \(Self.outbound) -m mark --mark \(Self.answerMark) -j RETURN",
-            "-A \(Self.inbound) ! -i lo \(queue)",
-            "-A \(Self.outbound) ! -o lo \(queue)",
-        ])
+    /// The plan for a family as one transaction for iptables-restore, or ip6tables-restore: fills our chains anew.
+    ///
+    /// What cannot be said there goes to the queue. The chains come before addresses are translated: what comes back to a
+    /// box that masquerades has the outside address.
+    public func iptablesRestore(_ family: Configuration.Family) -> String {
+        Self.iptables(iptablesRules(family).map { "-A \($0.chain) \($0.text)" })
     }
 
     /// For iptables-restore: our chains, empty.
@@ -62,12 +36,177 @@ extension KernelPlan {
 
     /// For iptables-restore, when the jumps are gone: removes our chains, whether they are there or not.
     public static var iptablesRemoval: String {
-        iptables(["-X \(inbound)", "-X \(outbound)"])
+        iptables(["-X \(inbound)", "-X \(outbound)", "-X \(decided)"])
     }
 
     /// Naming a chain creates it or, if it is there, empties it.
     private static func iptables(_ rules: [String]) -> String {
-        (["*mangle", ":\(inbound) - [0:0]", ":\(outbound) - [0:0]"] + rules + ["COMMIT", ""])
-            .joined(separator: "\n")
+        let chains = [inbound, outbound, decided].map { ":\($0) - [0:0]" }
+        return (["*mangle"] + chains + rules + ["COMMIT", ""]).joined(separator: "\n")
+    }
+
+    /// The rules of a family in their order.
+    func iptablesRules(_ family: Configuration.Family) -> [PlanRule] {
+        var writer = IptablesWriter(plan: self, family: family)
+        // See the nftables text.
+        writer.add(Self.inbound, "-m conntrack --ctstate INVALID")
+        for (chain, items, option) in [(Self.inbound, inbound, "-i"), (Self.outbound, outbound, "-o")] {
+            if !filtersLoopback { writer.add(chain, "\(option) lo -j RETURN") }
+            if chain == Self.outbound || filtersLoopback {
+                writer.add(chain, "-m mark --mark \(Self.answerMark) -j RETURN")
+            }
+            // Not a jump: what comes to that chain's end is done with this one.
+            if let marks {
+                // See the nftables text.
+                for value in marks.values {
+                    let mark = "\(value)/\(marks.mask)"
+                    writer.add(chain, "-m mark --mark \(mark) -m connmark ! --mark \(mark) -g \(Self.decided)")
+                }
+                writer.add(
+                    chain,
+                    "-m mark ! --mark 0/\(marks.mask) -m conntrack --ctstate INVALID,UNTRACKED -g \(Self.decided)")
+                writer.add(chain, "-m mark ! --mark 0/\(marks.mask) -j MARK --set-xmark 0/\(marks.mask)")
+                writer.add(
+                    chain,
+                    "-p tcp --tcp-flags SYN SYN -m connmark ! --mark 0/\(marks.mask) "
+                        + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
+            }
+            for (index, item) in items.enumerated() { writer.add(item, at: index, chain: chain, option: option) }
+        }
+        if let marks { writer.addDecisions(marks) }
+        return writer.rules
+    }
+}
+
+private struct IptablesWriter {
+    /// Rules that an item becomes at most.
+    private static let maximumRules = 64
+    /// Ports, and ends of ranges, in a `multiport`.
+    private static let maximumPorts = 15
+
+    let plan: KernelPlan
+    let family: Configuration.Family
+    private(set) var rules: [PlanRule] = []
+
+    init(plan: KernelPlan, family: Configuration.Family) {
+        self.plan = plan
+        self.family = family
+    }
+
+    mutating func add(_ chain: String, _ text: String, item: Int? = nil) {
+        rules.append(PlanRule(chain: chain, text: text, item: item))
+    }
+
+    mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String) {
+        guard item.match.family == nil || item.match.family == family else { return }
+        var target = target(of: item.action)
+        var alternatives: [String] = []
+        if item.match.isUnreadable {
+            alternatives = [
+                "-m conntrack --ctstate INVALID,UNTRACKED ",
+                "-m bpf --bytecode \"\(PlanBytecode.unreadable(family))\" ",
+            ]
+        } else if let expressed = expressed(item.match, option: option) {
+            alternatives = expressed
+        } else {
+            target = self.target(of: .queue)
+            let name = item.match.interface.flatMap { $0.allSatisfy(\.isPlain) ? $0 : nil }
+            alternatives = [name.map { "\(option) \($0) " } ?? ""]
+        }
+        for criteria in alternatives {
+            add(chain, "\(criteria)-m comment --comment \"\(item.place)\" -j \(target)", item: index)
+        }
+    }
+
+    private func target(of action: PlanItem.Action) -> String {
+        switch action {
+        // What passes here goes on to others' rules in the same table.
+        case .accept: return "RETURN"
+        case .drop: return "DROP"
+        case .queue, .queueFirst:
+            // The balance is by the pair of addresses alone, and the same for both directions.
+            let (first, last) = (plan.queues.lowerBound, plan.queues.upperBound)
+            let isOne = first == last || action == .queueFirst
+            return "NFQUEUE " + (isOne ? "--queue-num \(first)" : "--queue-balance \(first):\(last)")
+                + (plan.failOpen ? " --queue-bypass" : "")
+        }
+    }
+
+    /// The criteria, of one of which all must hold; nil where iptables cannot be told one, or would need too many rules.
+    private func expressed(_ match: PlanMatch, option: String) -> [String]? {
+        var common = ""
+        if let name = match.interface {
+            guard name.allSatisfy(\.isPlain), !name.hasPrefix("-") else { return nil }
+            common += "\(option) \(name) "
+        }
+        if let mark = match.connectionMark, let marks = plan.marks {
+            // See the nftables text.
+            common += "-m conntrack ! --ctstatus EXPECTED -m connmark --mark \(mark)/\(marks.mask) "
+        }
+        if match.lacksPayload {
+            // See the nftables text.
+            common += "-m conntrack ! --ctstate NEW -m bpf --bytecode \"\(PlanBytecode.payloadless(family))\" "
+        }
+
+        // 0 is iptables' word for all of them.
+        guard !match.protocols.contains(0) else { return nil }
+        let protocols = match.protocols.isEmpty ? [""] : match.protocols.map { "-p \($0) " }
+        var alternatives = [common]
+        func combine(_ more: [String]) { alternatives = alternatives.flatMap { text in more.map { text + $0 } } }
+        let dimensions: [[String]?] = [
+            protocols, addresses(match.source, "-s", "--src-range"), addresses(match.destination, "-d", "--dst-range"),
+            ports(match.source, "--sports"), ports(match.destination, "--dports"), flags(match), types(match),
+        ]
+        guard dimensions.allSatisfy({ $0 != nil }) else { return nil }
+        guard dimensions.reduce(1, { min($0 * $1!.count, Int(UInt16.max)) }) <= Self.maximumRules else { return nil }
+        for dimension in dimensions { combine(dimension!) }
+        return alternatives
+    }
+
+    private func addresses(_ end: PlanEndpoint, _ option: String, _ range: String) -> [String] {
+        guard let addresses = end.addresses else { return [""] }
+        return addresses.map { addresses in
+            let first = addresses.text(of: addresses.first, family)
+            if let length = addresses.prefixLength(family) { return "\(option) \(first)/\(length) " }
+            return "-m iprange \(range) \(first)-\(addresses.text(of: addresses.last, family)) "
+        }
+    }
+
+    private func ports(_ end: PlanEndpoint, _ option: String) -> [String] {
+        guard !end.ports.isEmpty else { return [""] }
+        var lists: [(texts: [String], count: Int)] = []
+        for range in end.ports {
+            let count = range.first == range.last ? 1 : 2
+            if lists.isEmpty || lists[lists.count - 1].count + count > Self.maximumPorts { lists.append(([], 0)) }
+            lists[lists.count - 1].texts.append(count == 1 ? "\(range.first)" : "\(range.first):\(range.last)")
+            lists[lists.count - 1].count += count
+        }
+        return lists.map { "-m multiport \(option) \($0.texts.joined(separator: ",")) " }
+    }
+
+    private func flags(_ match: PlanMatch) -> [String]? {
+        guard let flags = match.flags, flags.mask != 0 else { return [""] }
+        let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"]
+        guard flags.mask >> UInt8(names.count) == 0 else { return nil }
+        func list(_ bits: UInt8) -> String {
+            let set = names.indices.filter { bits >> UInt8($0) & 1 != 0 }.map { names[$0] }
+            return set.isEmpty ? "NONE" : set.joined(separator: ",")
+        }
+        return ["-m tcp --tcp-flags \(list(flags.mask)) \(list(flags.match)) "]
+    }
+
+    private func types(_ match: PlanMatch) -> [String]? {
+        guard !match.icmpTypes.isEmpty else { return [""] }
+        // 255 is iptables' word for all of them, and it knows ICMP in its own family only.
+        guard !match.icmpTypes.contains(255), match.protocols == (family == .inet4 ? [1] : [58]) else { return nil }
+        let option = family == .inet4 ? "-m icmp --icmp-type" : "-m icmp6 --icmpv6-type"
+        return match.icmpTypes.map { "\(option) \($0)\(match.icmpCode.map { "/\($0)" } ?? "") " }
+    }
+
+    /// See the nftables text.
+    mutating func addDecisions(_ marks: Configuration.FlowMarks) {
+        add(KernelPlan.decided, "-j CONNMARK --save-mark --nfmask \(marks.mask) --ctmask \(marks.mask)")
+        add(KernelPlan.decided, "-m mark --mark \(marks.blocked)/\(marks.mask) -j DROP")
+        add(KernelPlan.decided, "-j MARK --set-xmark 0/\(marks.mask)")
     }
 }

@@ -1,3 +1,6 @@
+import ConfigLanguage
+import Packet
+
 extension KernelPlan {
     /// Our table, in the family of IPv4 and IPv6.
     private static let table = nftablesTable.joined(separator: " ")
@@ -9,31 +12,26 @@ extension KernelPlan {
     ///
     /// It installs, and updates what is installed.
     public var nftables: String {
-        // The hash is over addresses and ports, and the same for both directions of a flow.
-        let target =
-            queues.count == 1 ? "\(queues.lowerBound)" : "symhash mod \(queues.count) offset \(queues.lowerBound)"
-        let queue = (failOpen ? "queue flags bypass to " : "queue to ") + target
-        // To ask for a packet's state is to ask for connection tracking, and that puts fragments together before they come
-        // here: a script would see none of what a later fragment carries.
-        return Self.nftablesIdle + """
-            add rule \(Self.table) inbound ct state invalid counter
-            add rule \(Self.table) outbound meta mark \(Self.answerMark) counter accept
-            add rule \(Self.table) inbound iifname != "lo" counter \(queue)
-            add rule \(Self.table) outbound oifname != "lo" counter \(queue)
-
-            """
+        var text = Self.nftablesIdle
+        for rule in nftablesRules { text += "add rule \(Self.table) \(rule.chain) \(rule.text)\n" }
+        return text
     }
 
     /// For `nft -f -`: the table with empty chains.
     ///
-    /// Packets pass untouched.
+    /// Packets pass untouched. The inbound chain comes behind the translation of addresses, so that what comes back to a
+    /// box that masquerades has the inside address, as it had when it went out.
     public static var nftablesIdle: String {
         """
         add table \(table)
-        add chain \(table) inbound { type filter hook prerouting priority mangle; policy accept; }
+        add chain \(table) inbound { type filter hook prerouting priority dstnat + 10; policy accept; }
         add chain \(table) outbound { type filter hook postrouting priority mangle; policy accept; }
+        add chain \(table) decided
+        add chain \(table) payloadless
         flush chain \(table) inbound
         flush chain \(table) outbound
+        flush chain \(table) decided
+        flush chain \(table) payloadless
 
         """
     }
@@ -45,5 +43,190 @@ extension KernelPlan {
         delete table \(table)
 
         """
+    }
+
+    /// The rules in their order.
+    var nftablesRules: [PlanRule] {
+        var writer = NftablesWriter(plan: self)
+        // To ask for a packet's state is to ask for connection tracking, and that puts fragments together before they come
+        // here: a script would see none of what a later fragment carries.
+        writer.add("inbound", "ct state invalid counter")
+        for (chain, items) in [("inbound", inbound), ("outbound", outbound)] {
+            let name = chain == "inbound" ? "iifname" : "oifname"
+            if !filtersLoopback { writer.add(chain, "\(name) \"lo\" accept") }
+            // An answer that goes out by `lo` comes in there.
+            if chain == "outbound" || filtersLoopback {
+                writer.add(chain, "meta mark \(Self.answerMark) counter accept")
+            }
+            if let marks {
+                // A mark that somebody restored from its connection tells nothing new: it is taken off, and the rules are asked.
+                for value in marks.values {
+                    writer.add(
+                        chain, "meta mark & \(marks.mask) == \(value) ct mark & \(marks.mask) != \(value) goto decided")
+                }
+                writer.add(chain, "ct state invalid,untracked meta mark & \(marks.mask) != 0 goto decided")
+                writer.add(chain, "meta mark & \(marks.mask) != 0 meta mark set meta mark & \(~marks.mask)")
+                // A connection that begins anew where the kernel still has an old one is not the one that was passed.
+                writer.add(
+                    chain,
+                    "tcp flags & 2 != 0 ct mark & \(marks.mask) != 0 ct mark & \(marks.mask) != \(marks.blocked) "
+                        + "ct mark set ct mark & \(~marks.mask)")
+            }
+            for (index, item) in items.enumerated() { writer.add(item, at: index, chain: chain, interface: name) }
+        }
+        if let marks { writer.addDecisions(marks) }
+        if (inbound + outbound).contains(where: \.match.lacksPayload) { writer.addPayloadless() }
+        return writer.rules
+    }
+}
+
+/// A rule for the kernel.
+struct PlanRule: Equatable {
+    var chain: String
+    var text: String
+    /// The index of the item in its hook's list whose packets the rule counts; nil for what comes to no item, and for an
+    /// item whose packets are counted with others'.
+    var item: Int?
+}
+
+private struct NftablesWriter {
+    let plan: KernelPlan
+    private(set) var rules: [PlanRule] = []
+
+    init(plan: KernelPlan) {
+        self.plan = plan
+    }
+
+    mutating func add(_ chain: String, _ text: String, item: Int? = nil) {
+        rules.append(PlanRule(chain: chain, text: text, item: item))
+    }
+
+    mutating func add(_ item: PlanItem, at index: Int, chain: String, interface: String) {
+        guard !item.match.isUnreadable else {
+            for criterion in Self.unreadable { add(item, at: index, chain, criterion) }
+            return
+        }
+        guard let criteria = criteria(of: item.match, interface: interface) else {
+            var queued = item
+            queued.action = .queue
+            return add(queued, at: index, chain, "")
+        }
+        guard !item.match.lacksPayload else { return add(chain, "\(criteria)jump payloadless") }
+        add(item, at: index, chain, criteria)
+    }
+
+    private mutating func add(_ item: PlanItem, at index: Int, _ chain: String, _ criteria: String) {
+        let verdict =
+            switch item.action {
+            case .accept: "accept"
+            case .drop: "drop"
+            case .queue: queue(plan.queues)
+            case .queueFirst: queue(plan.queues.lowerBound...plan.queues.lowerBound)
+            }
+        add(chain, "\(criteria)counter \(verdict) comment \"\(item.place)\"", item: index)
+    }
+
+    private func queue(_ queues: ClosedRange<UInt16>) -> String {
+        // The hash is over addresses and ports, and the same for both directions of a flow.
+        let target =
+            queues.count == 1 ? "\(queues.lowerBound)" : "symhash mod \(queues.count) offset \(queues.lowerBound)"
+        return (plan.failOpen ? "queue flags bypass to " : "queue to ") + target
+    }
+
+    /// What only the engine can judge: see `PlanMatch.isUnreadable`.
+    ///
+    /// Connection tracking calls invalid whatever has no whole header of layer 4, and tells nothing of what it does not
+    /// track. The extension headers are those that the engine or the kernel goes on behind.
+    private static let unreadable = [
+        "ct state invalid,untracked ", "ip hdrlength != 5 ", "ip frag-off & 0x3fff != 0 ",
+        "ip6 nexthdr { 0, 43, 44, 51, 60 } ", "ip6 length < 2 ",
+    ]
+
+    /// The criteria, a blank behind each; nil where nft cannot be told one.
+    private func criteria(of match: PlanMatch, interface: String) -> String? {
+        var text = ""
+        if let name = match.interface {
+            guard name.allSatisfy(\.isPlain) else { return nil }
+            text += "\(interface) \"\(name)\" "
+        }
+        if let mark = match.connectionMark, let marks = plan.marks {
+            // What a connection tracking helper expects begins with the mark of its master, whose flow it is not.
+            text += "ct status & 1 == 0 ct mark & \(marks.mask) == \(mark) "
+        }
+        if let family = match.family {
+            text += family == .inet4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 "
+            for (end, word) in [(match.source, "saddr"), (match.destination, "daddr")] {
+                guard let addresses = end.addresses else { continue }
+                let elements = addresses.map { $0.text(family) }
+                text += "\(family == .inet4 ? "ip" : "ip6") \(word) \(Self.set(elements)) "
+            }
+        }
+        if !match.protocols.isEmpty { text += "meta l4proto \(Self.set(match.protocols.map { "\($0)" })) " }
+        for (end, word) in [(match.source, "sport"), (match.destination, "dport")] where !end.ports.isEmpty {
+            let elements = end.ports.map { $0.first == $0.last ? "\($0.first)" : "\($0.first)-\($0.last)" }
+            text += "th \(word) \(Self.set(elements)) "
+        }
+        if let flags = match.flags { text += "tcp flags & \(flags.mask) == \(flags.match) " }
+        // Not `icmp type`, which would ask for the family: the engine reads ICMP whatever carries it.
+        if let type = match.icmpTypes.first {
+            if let code = match.icmpCode {
+                text += "@th,0,16 \(UInt16(type) << 8 | UInt16(code)) "
+            } else {
+                text += "@th,0,8 \(Self.set(match.icmpTypes.map { "\($0)" })) "
+            }
+        }
+        return text
+    }
+
+    private static func set(_ elements: [String]) -> String {
+        elements.count == 1 ? elements[0] : "{ \(elements.joined(separator: ", ")) }"
+    }
+
+    /// What a worker has decided about a flow comes back in its packet's mark: the connection takes it over, and the
+    /// packet goes the decided way, for the connection may be none that is tracked.
+    mutating func addDecisions(_ marks: Configuration.FlowMarks) {
+        for value in marks.values {
+            add("decided", "meta mark & \(marks.mask) == \(value) ct mark set ct mark & \(~marks.mask) | \(value)")
+        }
+        add("decided", "meta mark & \(marks.mask) == \(marks.blocked) drop")
+        add("decided", "meta mark set meta mark & \(~marks.mask) accept")
+    }
+
+    /// Passes what has no payload, and returns with the rest: no length that a header could have is left out.
+    ///
+    /// What has options or extension headers does not come here. A segment that opens a connection returns as well: by it
+    /// the engine knows one from another between the same ports.
+    mutating func addPayloadless() {
+        func pass(_ criteria: String) { add("payloadless", "\(criteria) counter accept") }
+        // Of a flow whose first packet was blocked, the kernel has no connection that a mark could be on.
+        add("payloadless", "ct state new return")
+        add("payloadless", "ip length > 80 return")
+        add("payloadless", "ip6 length > 60 return")
+        add("payloadless", "tcp flags & 2 != 0 return")
+        pass("meta l4proto 17 ip length 28")
+        pass("meta l4proto 17 ip6 length 8")
+        for offset in 5...15 {
+            pass("ip length \(20 + 4 * offset) tcp doff \(offset)")
+            pass("ip6 length \(4 * offset) tcp doff \(offset)")
+        }
+    }
+}
+
+extension AddressRange {
+    /// The range as nft writes it.
+    fileprivate func text(_ family: Configuration.Family) -> String {
+        if first == last { return text(of: first, family) }
+        if let length = prefixLength(family) { return "\(text(of: first, family))/\(length)" }
+        return "\(text(of: first, family))-\(text(of: last, family))"
+    }
+
+    /// An address in its canonical form.
+    func text(of value: UInt128, _ family: Configuration.Family) -> String {
+        let low = UInt64(truncatingIfNeeded: value)
+        let address =
+            family == .inet4
+            ? Address(ipv4: UInt32(truncatingIfNeeded: low))
+            : Address(high: UInt64(truncatingIfNeeded: value >> 64), low: low)
+        return "\(address)"
     }
 }

@@ -1,14 +1,56 @@
-/// What is installed in the kernel: the rules that send packets to the queues.
+public import ConfigLanguage
+
+/// What is installed in the kernel: which packets it decides by itself, and which it sends to the daemon's queues.
 ///
-/// Every IP packet that comes in or goes out by any interface but `lo` goes to a queue; a forwarded one does so
-/// twice, on its way in and on its way out. The kernel drops all that waits in its queues when a base chain is
-/// deleted, so no update deletes one, and a removal comes after an idle text and a pause that lets the queue drain.
+/// The items of a hook are tried in order, and the first that matches decides: exactly as the rules would have, or the
+/// daemon is asked. A forwarded packet meets both hooks. The kernel drops all that waits in its queues when a base chain
+/// is deleted, so no update deletes one, and a removal comes after an idle text and a pause that lets the queues drain.
 public struct KernelPlan: Sendable, Equatable {
     /// The packet mark of the daemon's own answers (resets, ICMP errors), which are not to be filtered themselves.
     public static let answerMark: UInt32 = 0x4e50_4600
 
+    /// The NFQUEUE numbers, one a worker; both directions of a flow go to the same.
+    public var queues: ClosedRange<UInt16>
+    /// Packets pass while nobody has their queue; else they are dropped.
+    public var failOpen: Bool
+    /// Whether packets on `lo` meet the items; else they pass before.
+    public var filtersLoopback: Bool
+    /// The values of connections' marks; nil where no decision about a flow comes back as one.
+    public var marks: Configuration.FlowMarks?
+    /// What becomes of packets that come in; the last item matches every packet.
+    public var inbound: [PlanItem]
+    /// What becomes of packets that go out; the last item matches every packet.
+    public var outbound: [PlanItem]
+    /// Which packets may belong to a state that a rule makes.
+    ///
+    /// States outlive their rules: a plan for other rules must know them as long as there may be some.
+    public var states: PlanStates
+
+    /// The plan that sends all packets to these queues.
+    public init(queues: ClosedRange<UInt16>, failOpen: Bool) {
+        self.queues = queues
+        self.failOpen = failOpen
+        filtersLoopback = false
+        let all = PlanItem(match: .any, action: .queue, entry: nil, place: "npflua", text: "all packets")
+        (inbound, outbound) = ([all], [all])
+        states = PlanStates()
+    }
+
+    /// The same plan with all packets sent to the queues, for a kernel that cannot carry it out.
+    public var queueingAll: KernelPlan {
+        var plan = KernelPlan(queues: queues, failOpen: failOpen)
+        plan.filtersLoopback = filtersLoopback
+        plan.marks = marks
+        plan.states = states
+        return plan
+    }
+
+    /// Whether there are packets that the daemon is not asked about.
+    public var decidesPackets: Bool { (inbound + outbound).contains { $0.action == .accept || $0.action == .drop } }
+
     /// The queues that a listing of our rules names, as `nft list` or `iptables -S` prints them; nil for none.
     public static func queues(inListing text: String) -> ClosedRange<UInt16>? {
+        var found: ClosedRange<UInt16>?
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
             func number(after word: Substring) -> UInt16? {
@@ -16,29 +58,40 @@ public struct KernelPlan: Sendable, Equatable {
                 return UInt16(words[place + 1])
             }
             if words.contains("NFQUEUE") {
-                if let queue = number(after: "--queue-num") { return queue...queue }
+                if let queue = number(after: "--queue-num") { found = found ?? queue...queue }
                 guard let place = words.lastIndex(of: "--queue-balance"), place + 1 < words.count else { continue }
                 let ends = words[place + 1].split(separator: ":").compactMap { UInt16($0) }
                 if ends.count == 2, ends[0] <= ends[1] { return ends[0]...ends[1] }
             } else if words.contains("queue") {
-                if let queue = number(after: "to") { return queue...queue }
+                if let queue = number(after: "to") { found = found ?? queue...queue }
                 // nft leaves an offset of 0 away.
                 let first = number(after: "offset") ?? 0
                 guard let count = number(after: "mod"), count > 0, count - 1 <= .max - first else { continue }
                 return first...first + (count - 1)
             }
         }
-        return nil
+        return found
     }
+}
 
-    /// The NFQUEUE numbers, one a worker; both directions of a flow go to the same.
-    public var queues: ClosedRange<UInt16>
-    /// Packets pass while nobody has their queue; else they are dropped.
-    public var failOpen: Bool
+/// Which packets may belong to a state, by the hook that they meet.
+public struct PlanStates: Sendable, Equatable {
+    /// Of those that come in.
+    public var inbound: Set<PlanMatch> = []
+    /// Of those that go out.
+    public var outbound: Set<PlanMatch> = []
 
-    /// The plan for these queues.
-    public init(queues: ClosedRange<UInt16>, failOpen: Bool) {
-        self.queues = queues
-        self.failOpen = failOpen
+    /// None.
+    public init() {}
+
+    /// Whether there are none.
+    public var isEmpty: Bool { inbound.isEmpty && outbound.isEmpty }
+
+    /// These and those of `other`.
+    public func union(_ other: PlanStates) -> PlanStates {
+        var union = self
+        union.inbound.formUnion(other.inbound)
+        union.outbound.formUnion(other.outbound)
+        return union
     }
 }

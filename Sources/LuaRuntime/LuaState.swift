@@ -20,10 +20,11 @@ import CLuaShim
 
     /// A new state.
     ///
-    /// `require` finds modules below `modules`, if given; `print` gets the text of a script's `print` (at most 4096
+    /// `require` finds modules below `modules`, if given, and `loaded` notes those that it has found; `print` gets the text of a script's `print` (at most 4096
     /// bytes), without it that text is dropped. Throws `.memory` if the limit is too small for the libraries alone.
     public init(
-        limits: Limits = Limits(), modules: ScriptDirectory? = nil, print: (@Sendable ([UInt8]) -> Void)? = nil
+        limits: Limits = Limits(), modules: ScriptDirectory? = nil, noting loaded: LoadedModules? = nil,
+        print: (@Sendable ([UInt8]) -> Void)? = nil
     ) throws(ScriptError) {
         LuaStrings.register()
         var limitsOfShim = ls_limits(limits)
@@ -32,7 +33,7 @@ import CLuaShim
         }
         unsafe self.shim = unsafe shim
         self.limits = limits
-        host = ScriptHost(modules: modules, print: print)
+        host = ScriptHost(modules: modules, loaded: loaded, print: print)
         unsafe host.serve(shim)
     }
 

@@ -6,10 +6,12 @@ import CLuaShim
 /// The state's callbacks point to it, so it lives as long as the state.
 final class ScriptHost: Sendable {
     let modules: ScriptDirectory?
+    let loaded: LoadedModules?
     let print: (@Sendable ([UInt8]) -> Void)?
 
-    init(modules: ScriptDirectory?, print: (@Sendable ([UInt8]) -> Void)?) {
+    init(modules: ScriptDirectory?, loaded: LoadedModules?, print: (@Sendable ([UInt8]) -> Void)?) {
         self.modules = modules
+        self.loaded = loaded
         self.print = print
     }
 
@@ -41,12 +43,15 @@ private func stringArgument(_ lua: OpaquePointer?) -> [UInt8] {
 /// An `ls_callback` for `require`: pushes the compiled module, or the reason why there is none.
 @c private func loadModule(_ lua: OpaquePointer?, _ context: UnsafeMutableRawPointer?) -> CInt {
     let name = unsafe String(decoding: stringArgument(lua), as: UTF8.self)
-    guard let modules = unsafe host(context)?.modules, let file = ScriptDirectory.fileName(ofModule: name) else {
+    guard let host = unsafe host(context), let modules = host.modules,
+        let file = ScriptDirectory.fileName(ofModule: name)
+    else {
         unsafe lua_pushstring(lua, "module '\(name)' not found: its name must be words between dots")
         return -1
     }
     do throws(ScriptError) {
         let text = try modules.script(file)
+        host.loaded?.note(file, text)
         let status = unsafe text.withUnsafeBytes {
             unsafe ls_compile(lua, $0.baseAddress, $0.count, "@\(file)")
         }

@@ -113,10 +113,19 @@ extension LuaState {
         }
         return unsafe PreparedLayout(ls_prepare_layout(shim, fields.baseAddress, CInt(fields.count)))
     }
+
+    /// Compiles the layout at an index of a library, which allocates in Lua's own memory alone.
+    public mutating func prepare(_ library: LayoutLibrary, at index: Int) -> PreparedLayout {
+        unsafe PreparedLayout(library.prepare(shim, index))
+    }
 }
 
 extension LayoutLibrary {
     fileprivate func open(_ shim: OpaquePointer, _ module: String) {
         unsafe ls_open_layouts(shim, module, table.baseAddress, CInt(table.count))
+    }
+
+    fileprivate func prepare(_ shim: OpaquePointer, _ index: Int) -> OpaquePointer {
+        unsafe ls_prepare_layout(shim, table[index].fields, table[index].count)
     }
 }

@@ -46,13 +46,17 @@ public struct PacketQueue: ~Copyable {
     ///   - maximumLength: how many packets may wait in the kernel.
     ///   - failOpen: a packet that finds the queue full is accepted instead of dropped.
     ///   - copyLength: bytes of each packet that are copied at most, 1 to `maximumCopyLength`.
+    ///   - takesBursts: what one system call has sent, or one interrupt brought, comes as the one packet that it is in the
+    ///     kernel (segmentation offload); else as packets that a link takes.
     public init(
-        number: UInt16, maximumLength: UInt32, failOpen: Bool, copyLength: Int = Self.maximumCopyLength
+        number: UInt16, maximumLength: UInt32, failOpen: Bool, copyLength: Int = Self.maximumCopyLength,
+        takesBursts: Bool = true
     ) throws(PacketQueueError) {
         let ring = try ReceiveRing(slots: Self.capacity)
         let verdicts = try VerdictBuffer(queueNumber: number, capacity: Self.capacity)
         socket = try QueueSocket.take(
-            number: number, maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength)
+            number: number, maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength,
+            takesBursts: takesBursts)
         self.failOpen = failOpen
         self.maximumLength = maximumLength
         self.copyLength = copyLength

@@ -20,7 +20,7 @@ struct QueueSocket: ~Copyable {
 
     /// Takes the queue `number` with all its settings.
     static func take(
-        number: UInt16, maximumLength: UInt32, failOpen: Bool, copyLength: Int
+        number: UInt16, maximumLength: UInt32, failOpen: Bool, copyLength: Int, takesBursts: Bool = true
     ) throws(PacketQueueError) -> QueueSocket {
         guard let socket = unsafe mnl_socket_open2(NETLINK_NETFILTER, CInt(SOCK_CLOEXEC.rawValue)) else {
             throw PacketQueueError(taking: number, .current)
@@ -29,19 +29,22 @@ struct QueueSocket: ~Copyable {
         do {
             try Errno.check { unsafe mnl_socket_bind(queue.socket, 0, pid_t(MNL_SOCKET_AUTOPID)) }
             try queue.setOptions(maximumLength: maximumLength)
-            try queue.bind(maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength)
+            try queue.bind(
+                maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength, takesBursts: takesBursts)
         } catch {
             throw PacketQueueError(taking: number, error)
         }
         return queue
     }
 
-    private func bind(maximumLength: UInt32, failOpen: Bool, copyLength: Int) throws(Errno) {
+    private func bind(
+        maximumLength: UInt32, failOpen: Bool, copyLength: Int, takesBursts: Bool
+    ) throws(Errno) {
         // A queue without a copy mode takes no packets, so the answer to this is the first thing to come in.
         try unsafe configure { header in
             unsafe nfq_nlmsg_cfg_put_cmd(header, UInt16(AF_UNSPEC), UInt8(NFQNL_CFG_CMD_BIND.rawValue))
             unsafe nfq_nlmsg_cfg_put_qmaxlen(header, maximumLength)
-            let flags = Self.gso | (failOpen ? Self.failOpen : 0)
+            let flags = (takesBursts ? Self.gso : 0) | (failOpen ? Self.failOpen : 0)
             unsafe Self.put(flags, among: Self.gso | Self.failOpen, header)
         }
         try awaitAnswer()

@@ -38,8 +38,8 @@ public enum PcapExpression {
 
     /// Compiles an expression to a program for packets that begin with their IPv4 or IPv6 header (DLT_RAW).
     ///
-    /// Not for the packet path: libpcap asks the system for the names of hosts that stand in the expression, which may take as
-    /// long as name servers take to answer.
+    /// Not for the packet path. Names of hosts and networks are those of /etc/hosts and /etc/networks: from the first
+    /// expression on the process asks no name server any more, for as long as that may take.
     /// - Returns: the program, optimized; it ends at a `ret`, and jumps only forwards and within itself.
     /// - Throws: `PcapExpressionError`.
     public static func compile(_ expression: String) throws(PcapExpressionError) -> [PcapInstruction] {
@@ -53,17 +53,30 @@ public enum PcapExpression {
         return try compiler.withLock { _ throws(PcapExpressionError) in try compileAlone(expression) }
     }
 
+    /// Has the C library look for hosts and networks in files alone, as nsswitch.conf(5) would.
+    private static func stayOffline() throws(PcapExpressionError) {
+        for database in ["hosts", "networks"] {
+            guard unsafe __nss_configure_lookup(database, "files") == 0 else {
+                throw PcapExpressionError(description: "no memory is left to compile it")
+            }
+        }
+    }
+
     private static func compileAlone(_ expression: String) throws(PcapExpressionError) -> [PcapInstruction] {
         guard let library = unsafe PcapLibrary.shared else {
             throw PcapExpressionError(description: "`pcap-filter` needs libpcap: install the package libpcap0.8")
         }
+        try stayOffline()
         guard let handle = unsafe library.openDead(DLT_RAW, CInt(snapLength)) else {
             throw PcapExpressionError(description: "no memory is left to compile it")
         }
         defer { unsafe library.close(handle) }
         var program = unsafe bpf_program()
         guard unsafe library.compile(handle, &program, expression, 1, PCAP_NETMASK_UNKNOWN) == 0 else {
-            throw PcapExpressionError(description: unsafe String(cString: library.message(handle)))
+            let message = unsafe String(cString: library.message(handle))
+            let isName = message.hasPrefix("unknown host") || message.hasPrefix("unknown network")
+            throw PcapExpressionError(
+                description: isName ? "\(message): name servers are not asked; write its address" : message)
         }
         defer { unsafe library.freeCode(&program) }
         return unsafe UnsafeBufferPointer(start: program.bf_insns, count: Int(program.bf_len)).map {

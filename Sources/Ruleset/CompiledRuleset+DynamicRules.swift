@@ -1,4 +1,4 @@
-import ConfigLanguage
+public import ConfigLanguage
 
 // Each change makes another ruleset that shares all but the dynamic ruleset concerned: for the control thread.
 extension CompiledRuleset {
@@ -59,6 +59,27 @@ extension CompiledRuleset {
             }
         }
         return (result, lost)
+    }
+
+    /// The same rules, in which the table `name` has another name and type; entries and tables keep their numbers.
+    public func replacingTable(
+        _ name: String, with newName: String, _ type: Configuration.TableType
+    ) throws(ConfigurationErrors) -> CompiledRuleset {
+        var result = try CompiledRuleset(
+            compiling: configuration.replacingTable(name, with: newName, type), packetFilter: compilePacketFilter)
+        do throws(DynamicRulesetError) {
+            for (index, ruleset) in dynamicRulesets.enumerated() {
+                result = try result.replacing(
+                    index,
+                    with: ruleset.rules.map {
+                        DynamicRule(id: $0.id, rule: $0.rule.renamingTable(name, to: newName))
+                    })
+            }
+        } catch {
+            guard case .refused(let errors) = error else { preconditionFailure("the rulesets are the same") }
+            throw errors
+        }
+        return result
     }
 
     // MARK: -

@@ -11,6 +11,8 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
     public let parameters: Parameters
     /// The procedures; `Match.procedure` is an index.
     public let procedures: [Procedure]
+    /// The values of connections' marks that tell the kernel of decided flows.
+    public let flowMarks: Configuration.FlowMarks
     /// The scripts that rules ask; `WalkResult.needsScript` has an index.
     public let scriptFilters: [ScriptCall]
     /// What to show of every entry; the index is `Match.entry`, so the first stands for "no rule matched".
@@ -27,7 +29,8 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
         memory.hasInstructions || dynamicRulesets.contains { $0.memory.hasInstructions }
     }
 
-    let configuration: Configuration
+    /// The configuration as it was compiled.
+    public let configuration: Configuration
     let compilePacketFilter: PacketFilterCompiler
     let blocksUnmatched: Bool
     let names: NameTable
@@ -80,6 +83,7 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
         self.memory = memory
         parameters = compiler.parameters
         procedures = compiler.procedures
+        flowMarks = configuration.flowMarks
         scriptFilters = compiler.scriptFilters
         rules = compiler.descriptions
         names = compiler.names
@@ -96,6 +100,7 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
         memory = other.memory
         parameters = other.parameters
         procedures = other.procedures
+        flowMarks = other.flowMarks
         scriptFilters = other.scriptFilters
         rules = other.rules
         self.names = names

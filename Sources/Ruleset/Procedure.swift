@@ -20,6 +20,8 @@ public struct Procedure: Sendable, Hashable {
     public let name: String
     /// The calls in their order, at least one.
     public let calls: [Call]
+    /// The calls in canonical form, one on each line.
+    public let text: String
 
     /// The calls of scripts among the calls.
     public var scripts: [ScriptCall] {
@@ -59,6 +61,10 @@ public struct ScriptCall: Sendable, Hashable {
     public let errorPolicy: ErrorPolicy
     /// Whether the script may change the packet.
     public let mayEdit: Bool
+    /// Whether the script is called with packets alone that have payload of layer 4.
+    public let payloadOnly: Bool
+    /// How much of a flow the script looks at; nil for all of it.
+    public let inspection: Configuration.InspectionLimit?
     /// The instructions that a call may take.
     public let instructions: Int
     /// The bytes that the Lua state may take.
@@ -66,7 +72,14 @@ public struct ScriptCall: Sendable, Hashable {
     /// The milliseconds that a call may take.
     public let milliseconds: Int
     /// The place of the call in the configuration.
-    public let location: SourceLocation
+    public private(set) var location: SourceLocation
+
+    /// Whether another call does the same, wherever it stands.
+    public func doesTheSame(as other: ScriptCall) -> Bool {
+        var moved = other
+        moved.location = location
+        return self == moved
+    }
 }
 
 /// The `set` parameters of a configuration.
@@ -98,6 +111,7 @@ public struct Parameters: Sendable, Hashable {
 extension Procedure {
     init(_ procedure: Configuration.Procedure, within parameters: Parameters) throws(Diagnostic) {
         name = procedure.name
+        text = procedure.calls.map(\.text).joined(separator: "\n")
         calls = try procedure.calls.map { call throws(Diagnostic) in
             switch call {
             case .lua(let call): .script(try ScriptCall(call, within: parameters))
@@ -132,6 +146,8 @@ extension ScriptCall {
         file = call.file ?? "\(call.function).lua"
         errorPolicy = call.errorPolicy ?? (parameters.failOpen ? .pass : .block)
         mayEdit = try narrowed(call.edit, .luaEdit) == 1
+        payloadOnly = call.payloadOnly
+        inspection = call.inspection
         instructions = try narrowed(call.instructions, .luaInstructions)
         memory = try narrowed(call.memory, .luaMemory)
         milliseconds = try narrowed(call.milliseconds, .luaTime)
@@ -144,6 +160,8 @@ extension ScriptCall {
         file = filter.file
         errorPolicy = parameters.failOpen ? .pass : .block
         mayEdit = false
+        payloadOnly = false
+        inspection = nil
         instructions = parameters.luaInstructions
         memory = parameters.luaMemory
         milliseconds = parameters.luaMilliseconds

@@ -1,33 +1,33 @@
-/// A criterion of an entry, in the order in which people read a rule.
+/// A criterion of an entry, in the order in which people read a rule; its raw value says it in the words of the language.
 public enum Criterion: String, Sendable, Hashable, CaseIterable {
     /// `in` or `out`.
-    case direction
+    case direction = "`in` or `out`"
     /// `on`.
-    case interface
+    case interface = "`on`"
     /// `family`, or what the addresses imply.
-    case family
+    case family = "`family`"
     /// `proto`, or what ports imply.
-    case transportProtocol = "protocol"
+    case transportProtocol = "`proto`"
     /// That the packet has a header of layer 4, which a later fragment has not.
-    case fragment
+    case fragment = "it is a later fragment, without ports, flags and ICMP type"
     /// `flags`.
-    case flags
+    case flags = "`flags`"
     /// That a segment of TCP opens a connection, for a `stateful` rule without `flags`.
-    case opening
+    case opening = "`stateful` takes of TCP only what opens a connection"
     /// `icmp-type` and `code`.
-    case icmp
+    case icmp = "`icmp-type`"
     /// The addresses after `from`, tables among them.
-    case source
+    case source = "`from`"
     /// The ports after `from`.
-    case sourcePort = "source port"
+    case sourcePort = "`from … port`"
     /// The addresses after `to`, tables among them.
-    case destination
+    case destination = "`to`"
     /// The ports after `to`.
-    case destinationPort = "destination port"
+    case destinationPort = "`to … port`"
     /// `pcap-filter`.
-    case packetFilter = "pcap-filter"
+    case packetFilter = "`pcap-filter`"
     /// `lua-filter`.
-    case scriptFilter = "lua-filter"
+    case scriptFilter = "`lua-filter`"
 }
 
 // The packet path: whether entries match, the cheapest criteria first. What is asked here one by one
@@ -55,6 +55,25 @@ extension RuleProgram {
             else { return false }
         }
         return unsafe entry.pointee.rest < 0 || passesFilter(entry, packet, bytes)
+    }
+
+    /// Whether an entry is about packets of these ends and this protocol, all else aside.
+    func isAbout(_ entry: UnsafePointer<Entry>, _ packet: PacketFacts, _ tables: TableLookup) -> Bool {
+        let (key, source, destination) =
+            unsafe (entry.pointee.key, entry.pointee.source, entry.pointee.destination)
+        guard key.matches(packet.key, in: .isIPv6), key.matches(packet.key, in: .transportProtocol),
+            source.contains(port: packet.sourcePort), destination.contains(port: packet.destinationPort),
+            source.contains(address: packet.source), destination.contains(address: packet.destination),
+            unsafe entry.pointee.rest < 0 || hasProtocol(entry, packet)
+        else { return false }
+        if source.lists >= 0 {
+            guard unsafe hasListedPort(source, packet.sourcePort),
+                unsafe hasListedAddress(source, packet.source, packet, tables)
+            else { return false }
+        }
+        return unsafe destination.lists < 0
+            || hasListedPort(destination, packet.destinationPort)
+                && hasListedAddress(destination, packet.destination, packet, tables)
     }
 
     /// The script that a matching entry has yet to ask; -1 for none.

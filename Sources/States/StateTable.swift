@@ -173,7 +173,8 @@ public struct StateTable: ~Copyable {
         guard key.quotedSequenceNumber == nil else { return false }
         let segment = TCPSegment(of: packet, headers: headers)
         let isTCP = key.connection.transportProtocol == .tcp
-        if let old = find(key, now: now) {
+        // Behind the one that is found first there may be others, with keys of older forms.
+        while let old = find(key, now: now) {
             guard unsafe isTCP && segment.kind == .syn && places[old].phase.isReplaceable else { return false }
             remove(old)
             statistics.replaced &+= 1

@@ -26,6 +26,23 @@ public enum Command {
         return CommandResult(status: status, output: command.output, errorOutput: command.errorOutput)
     }
 
+    /// Runs commands at the same time, each with its input, and waits for the end of all.
+    ///
+    /// - Parameter commands: each as its arguments and its input.
+    /// - Returns: how they ended, in the order of the commands.
+    /// - Throws: as `run` does, for the first that does; those that were started are over or killed then.
+    public static func runTogether(
+        _ commands: [([String], String)], timeoutMilliseconds: UInt32 = 10_000
+    ) throws(SystemError) -> [CommandResult] {
+        guard let (arguments, input) = commands.first else { return [] }
+        var command = try start(arguments, input: Array(input.utf8))
+        let others = try runTogether(Array(commands.dropFirst()), timeoutMilliseconds: timeoutMilliseconds)
+        guard let status = command.wait(milliseconds: timeoutMilliseconds) else {
+            throw SystemError("\(arguments[0]) has not ended after \(timeoutMilliseconds) ms and was killed")
+        }
+        return [CommandResult(status: status, output: command.output, errorOutput: command.errorOutput)] + others
+    }
+
     /// Starts `arguments` in the environment of this process, with no signal blocked, and leaves it running.
     ///
     /// The program is looked for in $PATH, /usr/sbin and /sbin; a name with a "/" is its path.

@@ -49,24 +49,6 @@ struct Reload: ParsableCommand {
     }
 }
 
-struct Show: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Print the rules and what each has counted.")
-    @OptionGroup var socket: SocketOption
-    @Flag(help: "Print one JSON object.")
-    var json = false
-
-    func run() throws {
-        try reportingFailure {
-            let response = try socket.ask(ControlRequest(.show))
-            guard !json else { return StandardStream.output.write(response.line()) }
-            guard let report = response.rules else { throw Failure("the daemon answered without rules") }
-            StandardStream.output.write("# filtering:\t\(report.active ? "active" : "inactive")\n")
-            StandardStream.output.write("# config:\t\(report.loaded ? "loaded" : "empty")\n")
-            if report.loaded { StandardStream.output.write("\n\(report.text)") }
-        }
-    }
-}
-
 struct Stats: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print what was counted, by the kernel too.")
     @OptionGroup var socket: SocketOption
@@ -103,9 +85,9 @@ struct Stats: ParsableCommand {
     }
 }
 
-/// The text of a file, `-` for standard input.
-func readText(_ file: String) throws -> String {
-    let bytes = try file == "-" ? File.readStandardInput(limit: textLimit) : File.read(file, limit: textLimit)
+/// The text of a file of at most `limit` bytes, `-` for standard input.
+func readText(_ file: String, limit: Int = textLimit) throws -> String {
+    let bytes = try file == "-" ? File.readStandardInput(limit: limit) : File.read(file, limit: limit)
     guard let text = String(validating: bytes, as: UTF8.self) else {
         throw Failure("\(file): is not UTF-8 text")
     }

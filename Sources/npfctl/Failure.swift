@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import SystemSupport
 
 /// A sentence for the user, and exit status 1.
@@ -17,7 +18,12 @@ func reportingFailure(_ work: () throws -> Void) throws {
     } catch let code as ExitCode {
         throw code
     } catch {
-        StandardStream.error.write("npfctl: \(error)\n")
+        report("\(error)")
         throw ExitCode.failure
     }
+}
+
+/// Says errors or warnings on standard error.
+func report(_ messages: String) {
+    StandardStream.error.write(errorLines(messages, program: "npfctl"))
 }

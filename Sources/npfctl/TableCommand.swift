@@ -1,5 +1,6 @@
 import ArgumentParser
 import ControlProtocol
+import Packet
 import SystemSupport
 
 struct TableCommand: ParsableCommand {
@@ -12,7 +13,7 @@ struct TableCommand: ParsableCommand {
             npfctl table NAME test ADDRESS
             npfctl table NAME list
             npfctl table NAME flush
-            npfctl table NAME replace FILE
+            npfctl table NAME replace [-n NAME] [-t TYPE] FILE
             """)
     @OptionGroup var socket: SocketOption
     @Argument(help: "The table, without angle brackets.")
@@ -23,10 +24,9 @@ struct TableCommand: ParsableCommand {
     var subject: String?
     @Argument(help: "After an address that is added: timeout SECONDS.")
     var timeout: [String] = []
-    // NetBSD's npfctl has these, and says nothing where a reload undoes them.
-    @Option(name: .customShort("n"), help: .hidden)
+    @Option(name: .customShort("n"), help: "With replace: the table's name from then on.")
     var newName: String?
-    @Option(name: .customShort("t"), help: .hidden)
+    @Option(name: .customShort("t"), help: "With replace: the table's type from then on, ipset, lpm or const.")
     var type: String?
 
     enum Operation: String, ExpressibleByArgument, CaseIterable {
@@ -56,10 +56,8 @@ struct TableCommand: ParsableCommand {
     }
 
     func validate() throws {
-        guard newName == nil, type == nil else {
-            throw ValidationError(
-                "a table has the \(type == nil ? "name" : "type") that npf.conf gives it: change it there, "
-                    + "then npfctl reload")
+        guard operation == .replace || newName == nil && type == nil else {
+            throw ValidationError("-n and -t go with replace")
         }
         switch operation {
         case .add:
@@ -84,9 +82,17 @@ struct TableCommand: ParsableCommand {
             request.table = .init(name: name, operation: operation.request, seconds: seconds)
             if operation == .replace {
                 let file = subject ?? "-"
-                request.file = .init(name: file == "-" ? "stdin" : file, text: try readText(file))
+                request.file = .init(
+                    name: file == "-" ? "stdin" : file, text: try readText(file, limit: ControlRequest.maximumLength))
+                request.table?.newName = newName
+                request.table?.type = type
             } else {
                 request.table?.address = subject
+            }
+            if operation != .replace, let subject, let prefix = Prefix(subject),
+                Address(subject.prefix { $0 != "/" }) != prefix.address
+            {
+                report("warning: `\(subject)` has bits behind its prefix; the network is `\(prefix)`")
             }
             for line in try socket.ask(request).lines ?? [] { StandardStream.output.write("\(line)\n") }
         }

@@ -18,7 +18,7 @@ struct Validate: ParsableCommand {
             let configuration = try LoadedConfiguration(
                 text: Array(readText(file).utf8), file: file == "-" ? "stdin" : file,
                 scripts: ScriptDirectory(path: scripts))
-            for warning in configuration.warnings { StandardStream.error.write("npfctl: \(warning.report)\n") }
+            for warning in configuration.warnings { report(warning.report) }
             StandardStream.output.write(configuration.ruleset.canonicalText())
         }
     }

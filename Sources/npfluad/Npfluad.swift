@@ -57,7 +57,7 @@ struct Npfluad: ParsableCommand {
             logger.logLevel = logLevel
             try Daemon(options, logger: logger).run()
         } catch {
-            StandardStream.error.write("npfluad: \(error)\n")
+            StandardStream.error.write(errorLines("\(error)", program: "npfluad"))
             throw ExitCode.failure
         }
     }

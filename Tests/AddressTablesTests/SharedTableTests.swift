@@ -224,9 +224,38 @@ import Testing
         #expect(old["d"]!.list(now: 1).count == 2)
         #expect(old["a"]!.add(prefix("10.0.0.2"), expires: 9, now: 1) == nil)
         #expect(new["a"]!.contains(address("10.0.0.2"), now: 1))
-        let larger = try make([TableDeclaration(name: "a", type: .ipset)], capacity: 200, keeping: new)
-        #expect(larger["a"]!.capacity == 200)
-        #expect(larger["a"]!.list(now: 1) == new["a"]!.list(now: 1))
+    }
+
+    /// What is added while a configuration of another capacity is loaded, and after, is there once it runs.
+    @Test func contentsOutliveAnotherCapacity() throws {
+        let old = try make([TableDeclaration(name: "a", type: .ipset), TableDeclaration(name: "b", type: .lpm)])
+        let new = try make(
+            [TableDeclaration(name: "b", type: .lpm), TableDeclaration(name: "a", type: .ipset)], capacity: 2,
+            keeping: old)
+        #expect(old["a"]!.add(prefix("10.0.0.1"), expires: 9, now: 1) == nil)
+        #expect(old["b"]!.add(prefix("10.0.0.0/8"), expires: 9, now: 1) == nil)
+        #expect(old["a"]!.capacity == 100)
+        #expect(new.setCapacity(2, now: 1).map { "\($0)" } == [])
+        for table in [new["a"]!, new["b"]!] {
+            #expect(table.capacity == 2 && table.contains(address("10.0.0.1"), now: 8))
+            try table.insert(prefix("192.0.2.1"), now: 1)
+            #expect(throws: TableError.full) { try table.insert(prefix("192.0.2.2"), now: 1) }
+        }
+        #expect(throws: TableSetError.self) {
+            try make([TableDeclaration(name: "a", type: .ipset)], capacity: 1, keeping: new)
+        }
+        // More than fit came since the load: the table stays as it is.
+        #expect(
+            new.setCapacity(1, now: 1).map { "\($0)" } == [
+                "table 'b': the table is full", "table 'a': the table is full",
+            ])
+        #expect(new["a"]!.capacity == 2 && new["a"]!.list(now: 1).count == 2)
+    }
+
+    @Test func renamedTableIsTheSame() throws {
+        let old = try make([TableDeclaration(name: "a", type: .ipset), TableDeclaration(name: "b", type: .lpm)])
+        let new = old.renaming("b", to: "c")
+        #expect(new.names == ["a", "c"] && new["b"] == nil && new["c"] === old["b"])
     }
 
     @Test func tableThatIsWrongIsNamed() throws {

@@ -3,12 +3,13 @@ import Testing
 
 struct IncludeTests {
     private struct NoFile: Error, CustomStringConvertible {
-        var description: String { "no such file" }
+        var path: String
+        var description: String { "cannot read \(path): no such file" }
     }
 
     private func parse(_ files: [String: String], _ file: String = "/etc/npf.conf") throws -> Configuration {
         try Configuration.parse(Array((files[file] ?? "").utf8), file: file) { path throws in
-            guard let text = files[path] else { throw NoFile() }
+            guard let text = files[path] else { throw NoFile(path: path) }
             return Array(text.utf8)
         }.configuration
     }
@@ -45,7 +46,7 @@ struct IncludeTests {
             ["/a": "include \"/b\"\n", "/b": "include \"/c\"\n", "/c": "\ninclude \"b\"\n"],
             "/c:2:9: `/b` includes itself, by way of /c"
         ),
-        (["/a": "include \"gone\"\n"], "/a:1:9: `/gone` cannot be read: no such file"),
+        (["/a": "include \"gone\"\n"], "/a:1:9: cannot read /gone: no such file"),
         (["/a": "include gone\n"], "/a:1:9: expected a file's name in quotes after `include`, not `gone`"),
         (["/a": "include \"/b\" x\n", "/b": ""], "/a:1:14: expected the end of the line after `\"/b\"`, not `x`"),
         (

@@ -85,6 +85,7 @@ struct LanguageTests {
             set queue.length 2k   # packets
             set queue.workers 4; set queue.bytes 2k
             set lua.instructions 0x100
+            set flow.mark 0x00FF0000
 
             $if = "br-lan"
             procedure "ssh" { lua: file "ssh/filter.lua", call banner, time 5, error pass, memory 64k }
@@ -92,6 +93,7 @@ struct LanguageTests {
               lua:
 
             }
+            procedure "banner" { lua: inspect 4k, payload; lua: inspect 3 packets, edit off }
             group default {
             }
             group "a" in on $if {
@@ -107,6 +109,7 @@ struct LanguageTests {
             set queue.workers 4
             set queue.bytes 2048
             set lua.instructions 256
+            set flow.mark 0xff0000
 
             procedure "ssh" {
             \tlua: call banner, file "ssh/filter.lua", error pass, memory 65536, time 5
@@ -114,6 +117,11 @@ struct LanguageTests {
 
             procedure "plain" {
             \tlua: call filter
+            }
+
+            procedure "banner" {
+            \tlua: call filter, payload, inspect 4096
+            \tlua: call filter, edit off, inspect 3 packets
             }
 
             group "a" in on "br-lan" {

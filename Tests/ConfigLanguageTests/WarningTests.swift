@@ -57,6 +57,14 @@ struct WarningTests {
                 "1:39: no packet comes to this ruleset: it is about `eth1`, its group about `eth0`",
             ]
         ),
+        // As in NPF, which makes no criterion of them.
+        (
+            "group default { pass from 0.0.0.0/0; pass to { ::/0 } port 22 }",
+            [
+                "1:27: `0.0.0.0/0` is `any` as in NPF, of both families; say `family inet4` for this one alone",
+                "1:46: `::/0` is `any` as in NPF, of both families; say `family inet6` for this one alone",
+            ]
+        ),
         // Decided after, decided before.
         (
             "group default {\nblock proto tcp to 10.0.0.1 port 22\npass all\n}",
@@ -93,6 +101,7 @@ struct WarningTests {
     /// What resembles the odd and is not.
     @Test(arguments: [
         "group default { pass all; block proto tcp to 10.0.0.1 port 22 }",
+        "group default { pass all; block family inet6 to ::/0 port 22; block from 0.0.0.0/0 to 10.0.0.1 }",
         "group default { pass stateful out all; block in all }",
         "group default { block in all; pass out all; ruleset \"x\" in }",
         "group default { block proto tcp flags S/SA all; pass proto tcp flags S/S all; pass in all; pass out final to 1.1.1.1 }",

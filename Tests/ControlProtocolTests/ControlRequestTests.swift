@@ -14,6 +14,17 @@ import Testing
         #expect(try ControlRequest(line: Array(line.dropLast())) == request)
     }
 
+    @Test func whatTheKernelDecidesSurvivesItsLine() throws {
+        var response = ControlResponse()
+        var report = KernelReport(
+            backend: "nftables",
+            items: [.init(direction: "in", action: "drop", place: "npf.conf:3", text: "block in all", entry: 2)])
+        report.items[0].packets = .max
+        report.payloadless = 7
+        response.kernel = report
+        #expect(try ControlResponse(line: Array(response.line().dropLast())) == response)
+    }
+
     @Test(arguments: [
         ("", "request is not a JSON object with a version and a command"),
         ("{", "request is not a JSON object with a version and a command"),
@@ -27,7 +38,7 @@ import Testing
         (
             #"{"version":1,"command":"sing"}"#,
             "unknown command “sing”: this daemon knows reload, start, stop, flush, show, stats, lua-load, lua-list, "
-                + "rule, table, connections, explain"
+                + "rule, table, connections, explain, kernel, kernel-text"
         ),
         (
             #"{"version":1,"command":"reload","file":"x"}"#,
@@ -46,13 +57,16 @@ import Testing
             "“packets” must be at most 16 descriptions"
         ),
         (String(repeating: "[", count: 100_000), "request is not a JSON object with a version and a command"),
-        (
-            String(repeating: "x", count: ControlRequest.maximumLength + 1),
-            "request is longer than 8388608 bytes"
-        ),
     ])
     func badLineIsRefusedWithASentence(_ line: String, _ sentence: String) {
         #expect(throws: ControlProtocolError(sentence)) { try ControlRequest(line: Array(line.utf8)) }
+    }
+
+    @Test func lineIsBounded() {
+        let line = [UInt8](repeating: UInt8(ascii: "x"), count: ControlRequest.maximumLength + 1)
+        #expect(throws: ControlProtocolError("request is longer than 67108864 bytes")) {
+            try ControlRequest(line: line)
+        }
     }
 }
 

@@ -108,6 +108,79 @@ extension LiveTests {
                     == "npfctl: table 'nothing' not found in the active configuration\n")
         }
 
+        @Test func replacedTableMayGetANameAndAType() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "hello", port: 8080)
+            let firewall = try Firewall(network, rules: Self.stateful)
+            #expect(try network.ask(Network.server4, port: 8080).contains("hello"))
+            let replaced = try firewall.npfctl(
+                "table", "fail2ban", "replace", "-n", "banned", "-t", "lpm", "-", input: "192.0.2.0/24\n")
+            #expect(replaced.status == 0, "\(replaced.errorOutput)")
+            #expect(try network.ask(Network.server4, port: 8080).isEmpty)
+            #expect(try firewall.npfctl("table", "fail2ban", "list").status == 1)
+            #expect(try firewall.npfctl("table", "banned", "list").output == "192.0.2.0/24\n")
+            let shown = try firewall.show().text
+            #expect(shown.contains("table <banned> type lpm\n") && shown.contains("block in final from <banned> apply"))
+            // What a network of a table is for is said where bits stand behind it; NPF takes them away, too.
+            let added = try firewall.npfctl("table", "banned", "add", "203.0.113.9/8")
+            #expect(added.output == "npfctl: success\n")
+            #expect(
+                added.errorOutput
+                    == "npfctl: warning: `203.0.113.9/8` has bits behind its prefix; the network is `203.0.0.0/8`\n")
+            for (words, sentence) in [
+                (["-t", "lmp"], "unsupported table type 'lmp': it is ipset, lpm or const"),
+                (["-n", "a b"], "'a b' is no name of a table: it is a word of letters, digits, _ and -"),
+                (["-t", "ipset"], "stdin:1:1: `192.0.2.0/24` is a network, which only a table of type lpm holds"),
+            ] {
+                let refused = try network.run(
+                    on: .firewall,
+                    ["\(Firewall.programs)/npfctl", "--socket", firewall.socket, "table", "banned", "replace"] + words
+                        + ["-"], input: "192.0.2.0/24\n")
+                #expect(refused.status == 1 && refused.errorOutput.hasPrefix("npfctl: \(sentence)\n"), "\(refused)")
+            }
+            // npf.conf has the name that a reload gives it again.
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try firewall.npfctl("table", "fail2ban", "list").output == "")
+            #expect(try network.ask(Network.server4, port: 8080).contains("hello"))
+        }
+
+        @Test func hostsOfPcapFiltersAreNotAskedFor() throws {
+            let network = try Network(ipv6: false)
+            let asked = try network.start(on: .server, "socat", "-u", "UDP4-RECV:53", "STDOUT")
+            try waitFor(until: { try network.listens(.server, "udp", 53) }, "a name server")
+            let resolver = try network.write(
+                "nameserver \(Network.server4)\noptions timeout:1 attempts:1\n", to: "resolv.conf")
+            func run(_ command: String) throws -> CommandResult {
+                try network.run(
+                    on: .client, "unshare", "-m", "sh", "-c",
+                    "touch /etc/resolv.conf && mount --bind \(resolver) /etc/resolv.conf && \(command)")
+            }
+            let rules = try network.write(
+                "group default { pass pcap-filter \"host a.example.org\" }\n", to: "hosts.conf")
+            let refused = try run("exec \(Firewall.programs)/npfctl validate \(rules)")
+            #expect(refused.status == 1 && refused.errorOutput.contains("name servers are not asked"), "\(refused)")
+            #expect(asked.output.isEmpty)
+            // The name server would have heard.
+            _ = try run("getent hosts a.example.org")
+            try waitFor(until: { asked.output.contains("example") }, "a question")
+        }
+
+        @Test func aMillionNetworksAreReplacedAtOnce() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, rules: "table <t> type lpm\ngroup default { pass all; block from <t> }\n")
+            var file = ""
+            for number in 0..<1_000_000 {
+                file +=
+                    "2001:db8:\(String(number >> 16, radix: 16)):\(String(number & 0xffff, radix: 16)):1234:5678:9abc:0/112\n"
+            }
+            try network.write(file, to: "million")
+            let replaced = try firewall.npfctl("table", "t", "replace", "\(network.folder)/million")
+            #expect(replaced.status == 0, "\(replaced.errorOutput)")
+            #expect(try firewall.npfctl("table", "t", "test", "2001:db8:f:423f:1234:5678:9abc:1").status == 0)
+            #expect(try firewall.npfctl("table", "t", "test", "2001:db8:f:4240:1234:5678:9abc:1").status == 1)
+        }
+
         @Test func interfacesAddressesAreFollowed() throws {
             let network = try Network(ipv6: false)
             try network.serve(banner: "hello", port: 8080)

@@ -54,8 +54,8 @@ extension LiveTests {
             let firewall = try firewall(network)
             let socket = try UnixSocket(connectingTo: firewall.socket, milliseconds: 5000)
             let chunk = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
-            for _ in 0..<9 { try? socket.writeAll(chunk) }
-            #expect(try answer(from: socket).error == "request is longer than 8388608 bytes")
+            for _ in 0..<65 { try? socket.writeAll(chunk) }
+            #expect(try answer(from: socket).error == "request is longer than 67108864 bytes")
             #expect(try firewall.npfctl("stats").status == 0)
         }
 

@@ -36,28 +36,8 @@ final class Network {
             if !ipv6 { try run(on: host, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1") }
             try ip("-n", name(of: host), "link", "set", "lo", "up")
         }
-        try ip(
-            "-n", name(of: .firewall), "link", "add", "inside", "type", "veth", "peer", "name", "eth0", "netns",
-            name(of: .client))
-        try ip(
-            "-n", name(of: .firewall), "link", "add", "outside", "type", "veth", "peer", "name", "eth0", "netns",
-            name(of: .server))
-        for (host, interface, address4, address6) in [
-            (Host.client, "eth0", Self.client4, Self.client6), (.firewall, "inside", "192.0.2.1", "2001:db8:1::1"),
-            (.firewall, "outside", "198.51.100.1", "2001:db8:2::1"), (.server, "eth0", Self.server4, Self.server6),
-        ] {
-            try ip("-n", name(of: host), "address", "add", "\(address4)/24", "dev", interface)
-            if ipv6 {
-                try ip("-n", name(of: host), "-6", "address", "add", "\(address6)/64", "dev", interface, "nodad")
-            }
-            try ip("-n", name(of: host), "link", "set", interface, "up")
-        }
-        for (host, gateway4, gateway6) in [
-            (Host.client, "192.0.2.1", "2001:db8:1::1"), (.server, "198.51.100.1", "2001:db8:2::1"),
-        ] {
-            try ip("-n", name(of: host), "route", "add", "default", "via", gateway4)
-            if ipv6 { try ip("-n", name(of: host), "-6", "route", "add", "default", "via", gateway6) }
-        }
+        try link(.client, to: "inside", ipv6: ipv6)
+        try link(.server, to: "outside", ipv6: ipv6)
         try run(on: .firewall, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         guard ipv6 else { return }
         try run(on: .firewall, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
@@ -65,6 +45,21 @@ final class Network {
         try waitFor(
             until: { try self.run(on: .client, "ping", "-6", "-c", "1", "-W", "1", Self.server6).status == 0 },
             "the IPv6 network")
+    }
+
+    /// Joins a host to an interface of the firewall's that is yet to be made.
+    func link(_ host: Host, to interface: String, ipv6: Bool) throws {
+        let firewall = name(of: .firewall), end = name(of: host)
+        try ip("-n", firewall, "link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", end)
+        let (near4, far4) = host == .client ? ("192.0.2.1", Self.client4) : ("198.51.100.1", Self.server4)
+        let (near6, far6) = host == .client ? ("2001:db8:1::1", Self.client6) : ("2001:db8:2::1", Self.server6)
+        for (place, device, address4, address6) in [(firewall, interface, near4, near6), (end, "eth0", far4, far6)] {
+            try ip("-n", place, "address", "add", "\(address4)/24", "dev", device)
+            if ipv6 { try ip("-n", place, "-6", "address", "add", "\(address6)/64", "dev", device, "nodad") }
+            try ip("-n", place, "link", "set", device, "up")
+        }
+        try ip("-n", end, "route", "add", "default", "via", near4)
+        if ipv6 { try ip("-n", end, "-6", "route", "add", "default", "via", near6) }
     }
 
     deinit {
@@ -126,6 +121,15 @@ final class Network {
     func listens(_ host: Host, _ transport: String, _ port: Int, count: Int = 1) throws -> Bool {
         let option = transport == "tcp" ? "-Htln" : "-Huln"
         return try run(on: host, "ss", option, "sport", "=", ":\(port)").output.split(separator: "\n").count >= count
+    }
+
+    /// Sets the longest packet, in bytes from the IP header on, of every link.
+    func setMTU(_ bytes: Int) throws {
+        for (host, interface) in [
+            (Host.client, "eth0"), (.firewall, "inside"), (.firewall, "outside"), (.server, "eth0"),
+        ] {
+            try ip("-n", name(of: host), "link", "set", interface, "mtu", "\(bytes)")
+        }
     }
 
     /// Writes a file of the test's and gives its path.

@@ -63,6 +63,62 @@ extension LiveTests {
             #expect(try firewall.rule("pass in proto udp").blocks == 1)
         }
 
+        @Test func scriptBansASenderForTheNextPacketOn() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network,
+                rules: """
+                    table <banned> type ipset
+                    procedure "p" { lua: call filter }
+                    group default {
+                    \tpass all
+                    \tpass in proto udp to any port 5004 apply "p"
+                    \tblock in final from <banned>
+                    }
+
+                    """,
+                scripts: [
+                    "filter.lua": """
+                    local banned = require 'npf'.table('banned')
+                    function filter(hdr, pld)
+                      if tostring(pld) == 'attack' then return not banned:add(hdr.source_address, 60) end
+                    end
+                    """
+                ])
+            #expect(try exchange(network, ["hello", "attack", "again"], expecting: 5) == "hello")
+            #expect(try firewall.npfctl("table", "banned", "list").output == "\(Network.client4)\n")
+            #expect(try firewall.rule("block in final").packets == 1)
+            #expect(try firewall.rule("pass in proto udp").calls == 2)
+            #expect(try firewall.npfctl("table", "banned", "rem", Network.client4).status == 0)
+            #expect(try exchange(network, ["back"], expecting: 4) == "back")
+        }
+
+        @Test func everyScriptOfARuleIsListedWithItsMemory() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network,
+                rules: """
+                    set lua.instructions 100m; set lua.time 10000; set queue.workers 1
+                    procedure "p" { lua: call small; lua: call large }
+                    group default {
+                    \tpass all apply "p"
+                    \tblock from 203.0.113.1 lua-filter "asked.lua"
+                    }
+
+                    """,
+                scripts: [
+                    "small.lua": "function small(pkt) end",
+                    "large.lua": "held = ('x'):rep(1000000) function large(pkt) end",
+                    "asked.lua": "held = ('x'):rep(2000000) function match(pkt) end",
+                ])
+            let lines = try firewall.luactl("list").output.split(separator: "\n").dropFirst(2)
+            let held = lines.map { line in
+                let words = line.split(separator: " ")
+                return "\(words[2]) \(Int(words[words.count - 2]).map { $0 / 1_000_000 } ?? -1)"
+            }
+            #expect(held == ["small.lua 0", "large.lua 1", "asked.lua 2"], "\(lines)")
+        }
+
         struct Failing: CustomTestStringConvertible {
             var name: String
             var script: String
@@ -270,7 +326,8 @@ extension LiveTests {
             }
             try waitFor(until: { receiver.output.utf8.count >= 11 }, "the datagrams")
             #expect(receiver.output == "openbadgood")
-            #expect(try firewall.counter("flows decided") == 2)
+            #expect(try firewall.counter("passed by scripts") == 1)
+            #expect(try firewall.counter("blocked by scripts") == 1)
             #expect(try firewall.rule("pass in proto udp").calls == 5)
         }
     }

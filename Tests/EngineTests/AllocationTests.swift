@@ -34,10 +34,12 @@ import Testing
             segment(.ack, "SSH-2.0-OpenSSH_6.4\r\n"), segment(.ack, "SSH-2.0-OpenSSH_9.7\r\n"), segment(.syn),
             datagram("payload"), datagram("payload", ipv6: true), ipv4(.icmp, icmp(type: 8)),
         ]
+        var failures = 0
         func run(_ filter: inout ScriptedFilter, _ packets: inout [[UInt8]], _ rounds: Int) {
             for round in 0..<rounds {
                 for index in packets.indices {
-                    _ = filter.decide(&packets[index], time: Int64(round) * 1_000_000)
+                    let decision = filter.decide(&packets[index], time: Int64(round) * 1_000_000)
+                    if decision.cause == .error { failures += 1 }
                 }
             }
         }
@@ -46,8 +48,57 @@ import Testing
         run(&filter, &packets, 100_000 / packets.count + 1)
         let all = allocation_count() - before
         let lua = filter.filter.luaAllocations - luaBefore
-        #expect(lua > 100_000, "the scripts did not run")
+        #expect(failures > 1000, "the scripts did not run")
+        #expect(lua < 1000, "small blocks are to come from the states' pools")
         #expect(all == lua, "\(all) allocations, of which Lua's \(lua)")
+    }
+
+    /// As many packets of flows that are counted, passed, blocked and forgotten.
+    @Test func flowsAllocateNothing() throws {
+        let folder = try ScriptFolder([
+            "filter.lua": """
+            local n = 0
+            function filter(hdr, pld)
+              n = n + 1
+              return n % 5000 ~= 0 or 'block-flow'
+            end
+            """
+        ])
+        let configuration = try folder.load(
+            """
+            procedure "p" { lua: call filter, payload, inspect 20 }
+            procedure "q" { lua: call filter, inspect 3 packets }
+            group default {
+            \tpass all
+            \tpass proto tcp all apply "p"
+            \tpass proto udp to { 198.51.100.0/24, 192.0.2.9 } apply "q"
+            }
+
+            """)
+        var filter = try Filter(configuration, seed: 1)
+        filter.tellsKernel = true
+        var packets = [segment(.syn), segment(.ack, "payload"), segment(.ack), datagram("payload"), datagram("")]
+        var marks = 0
+        func run(_ rounds: Int) {
+            for round in 0..<rounds {
+                for index in packets.indices {
+                    // Every third round it is another host's flow.
+                    unsafe withUnsafeBytes(of: UInt32(truncatingIfNeeded: round / 3).bigEndian) { address in
+                        for byte in 0..<4 { packets[index][12 + byte] = unsafe address[byte] }
+                    }
+                    let time = Int64(round) * 1_000_000
+                    if filter.decide(&packets[index], time: time).connectionMark != 0 { marks += 1 }
+                }
+            }
+        }
+        run(1)
+        let luaBefore = filter.luaAllocations
+        let before = allocation_count()
+        run(100_000 / packets.count + 1)
+        let all = allocation_count() - before
+        let lua = filter.luaAllocations - luaBefore
+        #expect(all == lua, "\(all) allocations, of which Lua's \(lua)")
+        #expect(marks > 1000, "no flow was decided")
     }
 
     /// As many packets by states, tables, scripts that rules ask, and procedures of several calls.

@@ -15,8 +15,12 @@ final class ScriptFolder {
         path = "/tmp/npflua-engine-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         for (name, text) in scripts {
-            try Data(text.utf8).write(to: URL(filePath: "\(path)/\(name)"))
+            try write(text, to: name)
         }
+    }
+
+    func write(_ text: String, to name: String) throws {
+        try Data(text.utf8).write(to: URL(filePath: "\(path)/\(name)"))
     }
 
     deinit {

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import LuaRuntime
 import Packet
+import Procedures
 import SystemSupport
 import TestSupport
 import Testing
@@ -85,6 +86,54 @@ import Testing
         #expect(packet[8] == 99 && packet[6] & 0x40 == 0)
         #expect(packet.suffix(7).elementsEqual("payload".utf8))
         #expect(try hasValidChecksums(packet))
+    }
+
+    /// What a script does to a packet that is blocked goes nowhere but to the log, and there it is whole.
+    @Test func blockedPacketThatAScriptChangesHasRightChecksums() throws {
+        var filter = try filter(
+            """
+            procedure "p" {
+              lua: call change
+              log: x
+            }
+            group default { block all apply "p" }
+            """, ["change.lua": Self.change])
+        var packet = datagram("payload")
+        #expect(decide(&filter, &packet).verdict == .block)
+        var logged: [[UInt8]] = []
+        unsafe filter.filter.log.drain { _, bytes in logged.append(unsafe Array(bytes)) }
+        #expect(logged.count == 1 && logged[0].last == UInt8(ascii: "!"))
+        #expect(try hasValidChecksums(logged[0]))
+    }
+
+    private static let change = """
+        local last, host = require 'data'.layout{ c = {48, 8} }, require 'data'.layout{ a = {96, 8}, p = {160, 8} }
+        function change(hdr, pld)
+          pld:layout(last) pld.c = 33
+          hdr:layout(host) hdr.a = 99 hdr.p = 99
+          return ANSWER
+        end
+        """
+
+    /// Whoever is told that its packet was blocked is told about the packet that it sent.
+    @Test(arguments: [
+        ("block return", "nil", "lua: call change"), ("pass", "'return'", "lua: call change"),
+        ("pass", "'return'", "normalize: \"min-ttl\" 99\nlua: call change, edit off, error pass"),
+    ])
+    func answersAreAboutThePacketAsItCame(rule: String, answer: String, calls: String) throws {
+        let script = calls.contains("edit off") ? "function change(pkt) return ANSWER end" : Self.change
+        let rules = "procedure \"p\" {\n\(calls)\n}\ngroup default { \(rule) all apply \"p\" }"
+        for original in [datagram("payload"), segment(.syn, "payload")] {
+            var filter = try filter(rules, ["change.lua": script.replacingOccurrences(of: "ANSWER", with: answer)])
+            var packet = original
+            let decision = decide(&filter, &packet)
+            #expect((decision.verdict, decision.isAnswered) == (.block, true))
+            let headers = try parse(packet)
+            #expect(headers.source == (try parse(original)).source)
+            // Of TCP the answer has nothing but the headers.
+            let count = headers.transportProtocol == .tcp ? headers.payloadOffset : packet.count
+            #expect(packet.prefix(count) == original.prefix(count))
+        }
     }
 
     @Test func randomBlockBlocksWithoutAnAnswer() throws {

@@ -2,6 +2,7 @@ import AddressTables
 import ConfigLanguage
 import Engine
 import Packet
+import Ruleset
 import TestSupport
 import Testing
 
@@ -80,11 +81,51 @@ import Testing
         #expect(
             "\(try #require(error))".contains(
                 "the configuration has no table <nobody>: it has <blocked>, <networks>, <fixed>"))
-        // Interfaces' addresses are not the script's.
-        let hidden = try self.folder("", atLoad: "npf.table('.ifnet-lo')")
-        #expect(throws: ConfigurationErrors.self) {
-            try load(hidden, Self.rules.replacing("final from <blocked>", with: "final from ifaddrs(lo)"))
+    }
+
+    /// The configuration has a table of an interface's addresses, and no script finds it.
+    @Test func addressesOfInterfacesAreNotTheScripts() throws {
+        let rules = Self.rules.replacing("final from <blocked>", with: "final from ifaddrs(lo)")
+        #expect(try load(folder(""), rules).tables[".ifnet-lo"] != nil)
+        let error = #expect(throws: ConfigurationErrors.self) {
+            try load(folder("", atLoad: "npf.table('.ifnet-lo')"), rules)
         }
+        #expect(
+            "\(try #require(error))".contains(
+                "the configuration has no table <.ifnet-lo>: it has <blocked>, <networks>, <fixed>"))
+    }
+
+    /// A script's additions while another configuration is loaded are there once that one runs, be its tables larger.
+    @Test func additionsOutliveAReloadWithAnotherLimit() throws {
+        let folder = try folder("assert(blocked:add(hdr.source_address)) assert(networks:add(hdr.source_address))")
+        let running = try load(folder, Self.rules)
+        var filter = try Filter(running, seed: 1)
+        let larger = Self.rules.replacing("table.limit 1000", with: "table.limit 2000")
+        let next = try load(folder, larger, after: running)
+        #expect(decide(&filter, at: 1).verdict == .pass)
+        #expect(next.useTableLimit(now: 1) == [])
+        let tables = try ["blocked", "networks"].map { try #require(next.tables[$0]) }
+        #expect(tables.map(\.capacity) == [2000, 2000])
+        #expect(tables.map { $0.list(now: 1).count } == [1, 1])
+        let smaller = Self.rules.replacing("table.limit 1000", with: "table.limit 1")
+        let last = try load(folder, smaller, after: next)
+        try tables[0].insert(Prefix(Address(ipv4: 8), length: 32)!, now: 1)
+        #expect(last.useTableLimit(now: 1) == ["table 'blocked': the table is full: it keeps its former limit"])
+    }
+
+    @Test func replacedTableIsAskedByItsRules() throws {
+        let folder = try folder("")
+        let configuration = try load(
+            folder, Self.rules.replacing("\tpass all apply", with: "\truleset \"r\"\n\tpass all apply"))
+        let dynamic = try configuration.ruleset.adding(rule: "block to <networks>", to: "r").ruleset
+        let renamed = try configuration.replacingRules(by: dynamic).replacingTable("networks", with: "nets", .ipset)
+        #expect(renamed.tables.names == ["blocked", "nets", "fixed"])
+        #expect(renamed.tables["nets"] === configuration.tables["networks"])
+        let text = renamed.ruleset.canonicalText()
+        #expect(text.contains("table <nets> type ipset\n") && !text.contains("networks"))
+        #expect(try renamed.ruleset.dynamicRules(of: "r").map(\.text) == ["block to <nets>"])
+        let ids = try [dynamic, renamed.ruleset].map { try $0.dynamicRules(of: "r").map(\.id) }
+        #expect(ids[0] == ids[1])
     }
 
     /// The tables of a configuration that is tried may be those that run.

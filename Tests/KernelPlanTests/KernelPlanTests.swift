@@ -1,36 +1,128 @@
+import ConfigLanguage
 import Glibc
 import KernelPlan
 import SystemSupport
 import Testing
 
 @Suite struct KernelPlanTextTests {
-    @Test func nftablesIsOneTransactionThatKeepsTheChains() {
-        let skeleton = """
-            add table inet npflua
-            add chain inet npflua inbound { type filter hook prerouting priority mangle; policy accept; }
-            add chain inet npflua outbound { type filter hook postrouting priority mangle; policy accept; }
-            flush chain inet npflua inbound
-            flush chain inet npflua outbound
+    private static let skeleton = """
+        add table inet npflua
+        add chain inet npflua inbound { type filter hook prerouting priority dstnat + 10; policy accept; }
+        add chain inet npflua outbound { type filter hook postrouting priority mangle; policy accept; }
+        add chain inet npflua decided
+        add chain inet npflua payloadless
+        flush chain inet npflua inbound
+        flush chain inet npflua outbound
+        flush chain inet npflua decided
+        flush chain inet npflua payloadless
+
+        """
+
+    private static func rules(_ text: String) throws -> [String] {
+        #expect(text.hasPrefix(skeleton))
+        return text.dropFirst(skeleton.count).split(separator: "\n").map {
+            String($0.dropFirst("add rule inet npflua ".count))
+        }
+    }
+
+    private static func plan(
+        _ text: String, tables: [String: PlanTable] = [:], queues: ClosedRange<UInt16> = 2014...2014,
+        failOpen: Bool = false
+    ) throws -> KernelPlan {
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "/etc/npf.conf")
+        return KernelPlan(
+            compiling: configuration, tables: tables, marks: configuration.flowMarks, queues: queues, failOpen: failOpen
+        )
+    }
+
+    @Test func nftablesIsOneTransactionThatKeepsTheChains() throws {
+        #expect(
+            try Self.rules(KernelPlan(queues: 2014...2014, failOpen: true).nftables) == [
+                "inbound ct state invalid counter",
+                "inbound iifname \"lo\" accept",
+                "inbound counter queue flags bypass to 2014 comment \"npflua\"",
+                "outbound oifname \"lo\" accept",
+                "outbound meta mark 1313883648 counter accept",
+                "outbound counter queue flags bypass to 2014 comment \"npflua\"",
+            ])
+        #expect(KernelPlan.nftablesIdle == Self.skeleton)
+        #expect(KernelPlan.nftablesRemoval == "add table inet npflua\ndelete table inet npflua\n")
+    }
+
+    /// Rules whose every packet goes to the daemon need no others in the kernel.
+    @Test func whatIsAllForTheDaemonIsShort() throws {
+        let plan = try Self.plan(
+            "procedure \"p\" { log: npflog0 }\ngroup default {\n pass in all apply \"p\"\n block out all apply \"p\"\n}\n"
+        )
+        #expect(plan.inbound.map(\.action) == [.queue] && plan.outbound.map(\.action) == [.queue])
+        #expect(plan.inbound[0].match == .any && plan.inbound[0].place == "npf.conf:3" && plan.inbound[0].entry == 2)
+    }
+
+    @Test func nftablesSaysEveryCriterion() throws {
+        let text = """
+            table <t> type const file "t"
+            procedure "p" { lua: call f, payload }
+            group default {
+            pass out final from ! 10.0.0.0/8 to <t>
+            block return-rst in final on eth0 proto tcp from any port { 22, 80-90, 85-99 } to 2001:db8::/32
+            pass in final proto tcp flags S/SA all
+            pass in final proto icmp icmp-type 3 code 4 all
+            pass in final on "eth0" to any port 53 apply "p"
+            }
 
             """
-        #expect(
-            KernelPlan(queues: 2014...2014, failOpen: true).nftables == skeleton + """
-                add rule inet npflua inbound ct state invalid counter
-                add rule inet npflua outbound meta mark 1313883648 counter accept
-                add rule inet npflua inbound iifname != "lo" counter queue flags bypass to 2014
-                add rule inet npflua outbound oifname != "lo" counter queue flags bypass to 2014
-
-                """)
-        #expect(
-            KernelPlan(queues: 0...0, failOpen: false).nftables == skeleton + """
-                add rule inet npflua inbound ct state invalid counter
-                add rule inet npflua outbound meta mark 1313883648 counter accept
-                add rule inet npflua inbound iifname != "lo" counter queue to 0
-                add rule inet npflua outbound oifname != "lo" counter queue to 0
-
-                """)
-        #expect(KernelPlan.nftablesIdle == skeleton)
-        #expect(KernelPlan.nftablesRemoval == "add table inet npflua\ndelete table inet npflua\n")
+        let table = PlanTable(
+            inet4: [AddressRange(first: 1, last: 2), AddressRange(first: 3, last: 3)], inet6: [])
+        let plan = try Self.plan(text, tables: ["t": table], queues: 5...8)
+        let queue = "queue to symhash mod 4 offset 5"
+        let errors = "queue to 5 comment \"npflua\""
+        let unreadable = [
+            "ct state invalid,untracked", "ip hdrlength != 5", "ip frag-off & 0x3fff != 0",
+            "ip6 nexthdr { 0, 43, 44, 51, 60 }", "ip6 length < 2",
+        ]
+        let blocked = "3221225472 == 1073741824"
+        let passed = "3221225472 == 2147483648"
+        func early(_ chain: String) -> [String] {
+            [
+                "meta mark & \(blocked) ct mark & 3221225472 != 1073741824 goto decided",
+                "meta mark & \(passed) ct mark & 3221225472 != 2147483648 goto decided",
+                "ct state invalid,untracked meta mark & 3221225472 != 0 goto decided",
+                "meta mark & 3221225472 != 0 meta mark set meta mark & 1073741823",
+                "tcp flags & 2 != 0 ct mark & 3221225472 != 0 ct mark & 3221225472 != 1073741824 ct mark set ct mark & 1073741823",
+            ]
+            .map { "\(chain) \($0)" } + unreadable.map { "\(chain) \($0) counter \(queue) comment \"npflua\"" } + [
+                "\(chain) meta nfproto ipv4 meta l4proto 1 @th,0,8 { 3, 4, 5, 11, 12 } counter \(errors)",
+                "\(chain) meta nfproto ipv6 meta l4proto 58 @th,0,8 { 1, 2, 3, 4 } counter \(errors)",
+                "\(chain) ct status & 1 == 0 ct mark & \(blocked) counter drop comment \"npflua\"",
+            ]
+        }
+        let tcp =
+            "inbound iifname \"eth0\" meta nfproto ipv6 ip6 daddr 2001:db8::/32 meta l4proto 6 th sport { 22, 80-99 }"
+        let dns = "inbound iifname \"eth0\" meta l4proto { 6, 17 } th dport 53"
+        let expected =
+            ["inbound ct state invalid counter", "inbound iifname \"lo\" accept"] + early("inbound") + [
+                "\(tcp) counter \(queue) comment \"npf.conf:5\"",
+                "inbound meta l4proto 6 tcp flags & 18 == 2 counter accept comment \"npf.conf:6\"",
+                "inbound meta l4proto 1 @th,0,16 772 counter accept comment \"npf.conf:7\"",
+                "inbound iifname \"eth0\" ct status & 1 == 0 ct mark & \(passed) meta l4proto { 6, 17 } th dport 53 counter accept comment \"npf.conf:8\"",
+                "\(dns) jump payloadless",
+                "\(dns) counter \(queue) comment \"npf.conf:8\"",
+                "inbound counter drop comment \"npflua\"",
+                "outbound oifname \"lo\" accept",
+                "outbound meta mark 1313883648 counter accept",
+            ] + early("outbound") + [
+                "outbound meta nfproto ipv4 ip saddr { 0.0.0.0-9.255.255.255, 11.0.0.0-255.255.255.255 } ip daddr 0.0.0.1-0.0.0.3 counter accept comment \"npf.conf:4\"",
+                "outbound counter drop comment \"npflua\"",
+                "decided meta mark & 3221225472 == 1073741824 ct mark set ct mark & 1073741823 | 1073741824",
+                "decided meta mark & 3221225472 == 2147483648 ct mark set ct mark & 1073741823 | 2147483648",
+                "decided meta mark & 3221225472 == 1073741824 drop",
+                "decided meta mark set meta mark & 1073741823 accept",
+            ]
+        let rules = try Self.rules(plan.nftables)
+        #expect(Array(rules.prefix(expected.count)) == expected, "\(rules.joined(separator: "\n"))")
+        let payloadless = rules.dropFirst(expected.count)
+        #expect(payloadless.count == 28 && payloadless.allSatisfy { $0.hasPrefix("payloadless ") })
+        #expect(payloadless.contains("payloadless ip length 52 tcp doff 8 counter accept"))
     }
 
     @Test(arguments: [
@@ -41,6 +133,10 @@ import Testing
         ),
         ("-N npflua-in\n-A npflua-in ! -i lo -j NFQUEUE --queue-num 65535 --queue-bypass\n", 65535...65535),
         ("\t\tcounter packets 0 bytes 0 queue flags bypass to symhash mod 4 offset 2014\n", 2014...2017),
+        (
+            "\t\tcounter packets 0 bytes 0 queue to 5 comment \"x\"\n\t\tcounter packets 0 bytes 0 queue to symhash mod 4 offset 5\n",
+            5...8
+        ),
         ("\t\tcounter packets 0 bytes 0 queue to symhash mod 4\n", 0...3),
         ("\t\tcounter packets 0 bytes 0 queue to symhash mod 4 offset 65533\n", nil),
         ("-A npflua-in ! -i lo -j NFQUEUE --queue-balance 2014:2017 --queue-bypass\n", 2014...2017),
@@ -49,48 +145,6 @@ import Testing
     ])
     func queuesAreReadFromAListing(_ listing: String, _ queues: ClosedRange<UInt16>?) {
         #expect(KernelPlan.queues(inListing: listing) == queues)
-    }
-
-    @Test func severalQueuesShareTheFlows() {
-        let plan = KernelPlan(queues: 2014...2017, failOpen: false)
-        #expect(plan.nftables.contains("inbound iifname != \"lo\" counter queue to symhash mod 4 offset 2014\n"))
-        #expect(plan.nftables.contains("outbound oifname != \"lo\" counter queue to symhash mod 4 offset 2014\n"))
-        #expect(plan.iptablesRestore.contains("-A npflua-in ! -i lo -j NFQUEUE --queue-balance 2014:2017\n"))
-        let open = KernelPlan(queues: 0...1, failOpen: true)
-        #expect(open.nftables.contains(" counter queue flags bypass to symhash mod 2 offset 0\n"))
-        #expect(open.iptablesRestore.contains("-A npflua-out ! -o lo -j NFQUEUE --queue-balance 0:1 --queue-bypass\n"))
-    }
-
-    @Test func iptablesFillsItsOwnChainsAnew() {
-        #expect(
-            KernelPlan(queues: 2014...2014, failOpen: true).iptablesRestore == """
-                *mangle
-                :npflua-in - [0:0]
-                :npflua-out - [0:0]
-                -A npflua-in -m conntrack --ctstate INVALID
-                -A npflua-out -m mark --mark 1313883648 -j RETURN
-                -A npflua-in ! -i lo -j NFQUEUE --queue-num 2014 --queue-bypass
-                -A npflua-out ! -o lo -j NFQUEUE --queue-num 2014 --queue-bypass
-                COMMIT
-
-                """)
-        #expect(
-            KernelPlan(queues: 7...7, failOpen: false).iptablesRestore == """
-                *mangle
-                :npflua-in - [0:0]
-                :npflua-out - [0:0]
-                -A npflua-in -m conntrack --ctstate INVALID
-                -A npflua-out -m mark --mark 1313883648 -j RETURN
-                -A npflua-in ! -i lo -j NFQUEUE --queue-num 7
-                -A npflua-out ! -o lo -j NFQUEUE --queue-num 7
-                COMMIT
-
-                """)
-        #expect(
-            KernelPlan.iptablesJumps.map(\.check) == [
-                ["-w", "-t", "mangle", "-C", "PREROUTING", "-j", "npflua-in"],
-                ["-w", "-t", "mangle", "-C", "POSTROUTING", "-j", "npflua-out"],
-            ])
     }
 }
 
@@ -141,11 +195,17 @@ struct LiveKernelPlanTests {
                 }
                 table inet npflua {
                 	chain inbound {
-                		type filter hook prerouting priority mangle; policy accept;
+                		type filter hook prerouting priority dstnat + 10; policy accept;
                 	}
 
                 	chain outbound {
                 		type filter hook postrouting priority mangle; policy accept;
+                	}
+
+                	chain decided {
+                	}
+
+                	chain payloadless {
                 	}
                 }
 
@@ -184,7 +244,7 @@ struct LiveKernelPlanTests {
             }
             func has(_ jump: IptablesJump) throws -> Bool { try Command.run([iptables] + jump.check).status == 0 }
             func install(_ plan: KernelPlan) throws -> [String] {
-                try restore(plan.iptablesRestore)
+                try restore(plan.iptablesRestore(iptables == "iptables" ? .inet4 : .inet6))
                 for jump in KernelPlan.iptablesJumps where try !has(jump) { _ = try Self.run([iptables] + jump.add) }
                 return try rules()
             }
@@ -213,7 +273,7 @@ struct LiveKernelPlanTests {
             guard try remove() == removed else { throw Failed(what: "a second removal changes something") }
             return (before, installed, again, idle, removed)
         }
-        let chains: Set = [":npflua-in - [0:0]", ":npflua-out - [0:0]"]
+        let chains: Set = [":npflua-in - [0:0]", ":npflua-out - [0:0]", ":npflua-decided - [0:0]"]
         let jumps: Set = ["-A PREROUTING -j npflua-in", "-A POSTROUTING -j npflua-out"]
         func ours(_ rules: [String]) -> [String] { rules.filter { !before.contains($0) }.sorted() }
         #expect(
@@ -221,16 +281,18 @@ struct LiveKernelPlanTests {
                 == (chains.union(jumps).union([
                     "-A npflua-in -m conntrack --ctstate INVALID",
                     "-A npflua-out -m mark --mark 0x4e504600 -j RETURN",
-                    "-A npflua-in ! -i lo -j NFQUEUE --queue-num 1 --queue-bypass",
-                    "-A npflua-out ! -o lo -j NFQUEUE --queue-num 1 --queue-bypass",
+                    "-A npflua-in -i lo -j RETURN", "-A npflua-out -o lo -j RETURN",
+                    "-A npflua-in -m comment --comment npflua -j NFQUEUE --queue-num 1 --queue-bypass",
+                    "-A npflua-out -m comment --comment npflua -j NFQUEUE --queue-num 1 --queue-bypass",
                 ])).sorted())
         #expect(
             ours(again)
                 == (chains.union(jumps).union([
                     "-A npflua-in -m conntrack --ctstate INVALID",
                     "-A npflua-out -m mark --mark 0x4e504600 -j RETURN",
-                    "-A npflua-in ! -i lo -j NFQUEUE --queue-num 2",
-                    "-A npflua-out ! -o lo -j NFQUEUE --queue-num 2",
+                    "-A npflua-in -i lo -j RETURN", "-A npflua-out -o lo -j RETURN",
+                    "-A npflua-in -m comment --comment npflua -j NFQUEUE --queue-num 2",
+                    "-A npflua-out -m comment --comment npflua -j NFQUEUE --queue-num 2",
                 ])).sorted())
         #expect(ours(idle) == chains.union(jumps).sorted())
         #expect(removed == before)

@@ -63,6 +63,19 @@ struct PcapExpressionTests {
         #expect(error?.description.isEmpty == false)
     }
 
+    /// A name server would be asked for some of these; what is in /etc/hosts is known.
+    @Test func `name servers are not asked`() throws {
+        for (expression, kind) in [
+            ("host nowhere.example.org", "host"), ("src or dst elsewhere", "host"), ("net far", "network"),
+        ] {
+            let error = #expect(throws: PcapExpressionError.self) { try PcapExpression.compile(expression) }
+            let description = error?.description ?? ""
+            #expect(description.hasPrefix("unknown \(kind) '"), "\(description)")
+            #expect(description.hasSuffix(": name servers are not asked; write its address"), "\(description)")
+        }
+        #expect(try PcapExpression.compile("host localhost") != [])
+    }
+
     @Test func `what would match more than it says is refused`() {
         for expression in ["", " ", "\t\n"] {
             let error = #expect(throws: PcapExpressionError.self) { try PcapExpression.compile(expression) }

@@ -2,6 +2,7 @@ import ConfigLanguage
 import FoundationEssentials
 import Packet
 import Ruleset
+import TestSupport
 import Testing
 
 /// Configurations and packets with what rmind/npf decides.

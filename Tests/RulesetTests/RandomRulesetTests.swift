@@ -117,14 +117,3 @@ struct RandomRulesetTests {
 func parse(_ text: String) throws -> Configuration {
     try Configuration(parsing: Array(text.utf8), file: "npf.conf")
 }
-
-/// The program for `byte N = M`.
-@Sendable func compileByteFilter(_ expression: String) -> [BPFInstruction] {
-    let words = expression.split(separator: " ")
-    return [
-        BPFInstruction(code: 0x30, jt: 0, jf: 0, k: UInt32(words[1])!),
-        BPFInstruction(code: 0x15, jt: 0, jf: 1, k: UInt32(words[3])!),
-        BPFInstruction(code: 0x06, jt: 0, jf: 0, k: 65_535),
-        BPFInstruction(code: 0x06, jt: 0, jf: 0, k: 0),
-    ]
-}

@@ -139,7 +139,7 @@ final class ReferenceStates {
 
     func create(_ packet: ReferencePacket, _ kind: StateKind, entry: Int32, now: Int64) -> Bool {
         guard !packet.isQuoted else { return false }
-        if let old = find(packet, now) {
+        while let old = find(packet, now) {
             guard let segment = packet.segment, segment.flags == .syn,
                 ["closed", "syn-sent", "closing", "last-ack", "time-wait"].contains(old.phase)
             else { return false }

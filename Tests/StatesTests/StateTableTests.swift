@@ -186,6 +186,19 @@ struct StateTableTests {
         #expect(fixture.table.collect(step: 4, now: fixture.now) == 4)
     }
 
+    /// A SYN that may take over from one state of its connection does not hide another, whose key is of an older form.
+    @Test func noStateHidesOneOfAnotherForm() {
+        let fixture = StateFixture()
+        let syn = segment(.syn, 1000)
+        let isOpen = [syn, answer([.syn, .ack], 5000, 1001), segment(.ack, 1001, 5001)].map { fixture.send($0) }
+        #expect(isOpen == ["new", "state", "state"])
+        fixture.table.parameters.keyDirection = false
+        #expect(fixture.send(syn.on(2, .in)) == "new")
+        #expect(fixture.send(syn) == "rule")
+        #expect(fixture.list().map(\.phase) == [.established])
+        #expect(fixture.send(segment([.psh, .ack], 1001, 5001, length: 9)) == "state")
+    }
+
     /// What is described, not captured, can be asked about.
     @Test func describedPacketsHaveStates() {
         let fixture = StateFixture()

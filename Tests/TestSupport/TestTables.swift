@@ -1,22 +1,21 @@
-import ConfigLanguage
-import Packet
-import Ruleset
+package import Packet
+package import Ruleset
 
 /// Tables with fixed contents, looked through from the first entry to the last.
-final class TestTables {
+package final class TestTables {
     private let contents: [[Prefix]]
 
-    init(_ contents: [[Prefix]]) {
+    package init(_ contents: [[Prefix]]) {
         self.contents = contents
     }
 
     /// The tables of a ruleset; those that `contents` does not name are empty.
-    convenience init(of ruleset: CompiledRuleset, _ contents: [String: [String]]) {
+    package convenience init(of ruleset: CompiledRuleset, _ contents: [String: [String]]) {
         self.init(ruleset.tables.map { table in (contents[table.name] ?? []).map { Prefix($0)! } })
     }
 
     /// Valid as long as the tables are.
-    var lookup: TableLookup {
+    package var lookup: TableLookup {
         unsafe TableLookup(context: UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())) {
             context, table, high, low, isIPv6 in
             guard let context = unsafe context else { return false }

@@ -1,21 +1,21 @@
-import Packet
-import TestSupport
+package import Packet
+package import Ruleset
 
 /// Writes random configurations, in all the spellings of the language, and random packets that they are about.
-struct RandomConfiguration {
-    var random: SplitMix64
+package struct RandomConfiguration {
+    package var random: SplitMix64
     private var rulesets = 0
 
-    init(random: SplitMix64) {
+    package init(random: SplitMix64) {
         self.random = random
     }
 
     /// What the tables hold, those of the interfaces' addresses among them.
-    static let tables: [String: [String]] = [
+    package static let tables: [String: [String]] = [
         "t0": ["10.0.0.1", "fe80::1", "192.0.2.77"], "t_1": ["10.0.0.0/8", "2001:db8::/32", "10.1.2.3"],
         "c-2": ["128.0.0.0", "::1"], ".ifnet-eth0": ["10.0.0.2", "fe80::2"], ".ifnet-wan.100": ["192.0.2.64"],
     ]
-    static let interfaces = ["eth0", "br-lan", "wan.100", "veth0@if2"]
+    package static let interfaces = ["eth0", "br-lan", "wan.100", "veth0@if2"]
     private static let ipv4 = [
         "10.0.0.1", "10.0.0.2/31", "10.1.0.0/16", "10.0.0.0/8", "192.0.2.64/26", "192.0.2.77", "128.0.0.0/1",
         "10.0.0.0/255.255.255.0", "255.255.255.255", "198.51.100.9/32",
@@ -55,9 +55,9 @@ struct RandomConfiguration {
     // MARK: Text
 
     /// Rulesets are numbered anew.
-    mutating func startConfiguration() { rulesets = 0 }
+    package mutating func startConfiguration() { rulesets = 0 }
 
-    mutating func text() -> String {
+    package mutating func text() -> String {
         var lines = [
             "$v4 = { 10.0.0.1, $w4 }", "$v6 = { fe80::1,\n ::1, }", "$ports = { ssh, 8000-8010, \"https\", 0x50 }",
         ]
@@ -70,13 +70,15 @@ struct RandomConfiguration {
         }
         if chance(30) { lines.append("set fail open; set lua.memory \(pick(["4m", "8388608", "65537"]))") }
         if chance(30) { lines.append("set queue.number 0x10\nset queue.length 2k") }
-        lines.append("procedure \"p\" { lua: call filter }")
+        lines.append("procedure \"p\" { lua: call filter\(pick(["", ", payload"])) }")
         lines.append("procedure \"e\" { lua: edit \(pick(["on", "off", "1"])), call g ; log: npflog0\n}")
         lines.append(
             "procedure \"all\" {\n log: file \"a/b.pcapng\"\n normalize: \"no-df\", max-mss 1432, min-ttl 64, random-id\n"
                 + " rndblock: percentage \(pick(["30.5", "7", "0.01", "99.99"])); rndblock: mod 5\n"
                 + " ratelimit: bitrate 128k, \"extended-burst\" 5, normal-burst 2m\n}")
-        lines.append("procedure \"q r\" {\n lua: file \"a/b.lua\", error pass, time 3, memory 64k, instructions 1k\n}")
+        lines.append(
+            "procedure \"q r\" {\n lua: file \"a/b.lua\", payload, error pass, time 3, memory 64k,"
+                + " instructions 1k\n}")
         var groups = (0..<Int.random(in: 0...3, using: &random)).map { _ in group(depth: 1) }
         groups.insert("group default {\n\(items(depth: 1))}", at: Int.random(in: 0...groups.count, using: &random))
         return (lines + groups).joined(separator: "\n") + "\n"
@@ -109,7 +111,7 @@ struct RandomConfiguration {
     }
 
     /// A rule, as a part of a configuration or for a dynamic ruleset, where it refers to less.
-    mutating func rule(isDynamic: Bool = false) -> String {
+    package mutating func rule(isDynamic: Bool = false) -> String {
         var text = pick(["pass", "pass", "block", "block return", "block return-rst", "block return-icmp"])
         text += pick(["", "", "", "", "", " stateful", " stateful-all"])
         text += direction()
@@ -176,9 +178,9 @@ struct RandomConfiguration {
     // MARK: Packets
 
     /// Bytes that `byte N = M` may look at.
-    mutating func bytes() -> [UInt8] { (0..<pick([0, 4, 10, 40])).map { _ in pick([69, 96, 6, 1]) } }
+    package mutating func bytes() -> [UInt8] { (0..<pick([0, 4, 10, 40])).map { _ in pick([69, 96, 6, 1]) } }
 
-    mutating func packet() -> (headers: PacketHeaders, interface: String, direction: Direction) {
+    package mutating func packet() -> (headers: PacketHeaders, interface: String, direction: Direction) {
         let isIPv4 = chance(60)
         let proto = pick([1, 6, 6, 6, 17, 17, 17, 47, 58, 0, 255] as [UInt8])
         let pool = isIPv4 ? Self.packetIPv4 : Self.packetIPv6
@@ -204,4 +206,15 @@ struct RandomConfiguration {
         }
         return (headers, pick(Self.interfaces + ["other", "eth7"]), chance(50) ? .in : .out)
     }
+}
+
+/// The program for `byte N = M`, the one kind of `pcap-filter` expression that the tests compile.
+@Sendable package func compileByteFilter(_ expression: String) -> [BPFInstruction] {
+    let words = expression.split(separator: " ")
+    return [
+        BPFInstruction(code: 0x30, jt: 0, jf: 0, k: UInt32(words[1])!),
+        BPFInstruction(code: 0x15, jt: 0, jf: 1, k: UInt32(words[3])!),
+        BPFInstruction(code: 0x06, jt: 0, jf: 0, k: 65_535),
+        BPFInstruction(code: 0x06, jt: 0, jf: 0, k: 0),
+    ]
 }

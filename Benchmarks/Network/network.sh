@@ -1,0 +1,135 @@
+# The network that is measured, and who decides its packets: for `run` and `profile`, which set `bin`.
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+work=$(mktemp -d /tmp/npflua-bench.XXXXXX)
+client=npflua-client-$$ firewall=npflua-firewall-$$ server=npflua-server-$$
+address=198.51.100.2 queue=2014 length=1024
+owner=
+
+cleanup() {
+	stop
+	for ns in $client $firewall $server; do
+		ip netns pids "$ns" 2>/dev/null | xargs -r kill 2>/dev/null || true
+		ip netns del "$ns" 2>/dev/null || true
+	done
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+# The network: a client, this box, a server. What sends shares no core with what filters.
+on_client() { ip netns exec $client taskset -c "$sending" "$@"; }
+on_server() { ip netns exec $server "$@"; }
+on_firewall() { ip netns exec $firewall "$@"; }
+sending=0 filtering=1
+[ "$(nproc)" -gt 2 ] && filtering=1,2
+
+build_network() {
+	local ns end interface own
+	for ns in $client $firewall $server; do
+		ip netns add "$ns"
+		ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+		ip -n "$ns" link set lo up
+	done
+	ip -n $firewall link add inside type veth peer name eth0 netns $client
+	ip -n $firewall link add outside type veth peer name eth0 netns $server
+	for end in "$client eth0 192.0.2.2" "$firewall inside 192.0.2.1" "$firewall outside 198.51.100.1" \
+		"$server eth0 $address"; do
+		read -r ns interface own <<<"$end"
+		ip -n "$ns" address add "$own/24" dev "$interface"
+		ip -n "$ns" link set "$interface" up
+	done
+	# Several, so that two workers have something to share.
+	for end in 3 4 5 6 7 8 9; do ip -n $server address add 198.51.100.$end/24 dev eth0; done
+	ip -n $client route add default via 192.0.2.1
+	ip -n $server route add default via 198.51.100.1
+	on_firewall sysctl -qw net.ipv4.ip_forward=1
+	# Connections that are over leave the table before it is full of them.
+	on_firewall sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=1
+
+	on_server iperf3 -s -p 22 -D >/dev/null
+	for end in 'sink 9' 'echo 7' 'banner 2222'; do
+		# shellcheck disable=SC2086
+		ip netns exec $server "$work/traffic" $end &
+		disown
+	done
+	sleep 0.5
+}
+
+# What is measured.
+write_configurations() {
+	mkdir "$work/npf"
+	cat >"$work/npf/filter.lua" <<'LUA'
+function filter(hdr, pld)
+  local seg = pld:segment(0, 255)
+  local software = tostring(seg):match('SSH%-[^-%G]+%-([^-%G]+)')
+  return software ~= 'OpenSSH_6.4'
+end
+LUA
+	cat >"$work/ssh.conf" <<'CONF'
+set queue.workers 1
+procedure "ssh" { lua: call filter, payload, inspect 255 }
+group default {
+	pass all
+	pass proto tcp from any port 22 apply "ssh"
+	pass proto tcp from any port 2222 apply "ssh"
+}
+CONF
+	cat >"$work/lua.conf" <<'CONF'
+set queue.workers 1
+procedure "p" { lua: call filter }
+group default {
+	pass in all apply "p"
+	pass out all
+}
+CONF
+	sed 's/workers 1/workers 2/' "$work/lua.conf" >"$work/two.conf"
+	{
+		printf 'set queue.workers 2\nprocedure "p" { lua: call filter }\ngroup default {\n\tpass all\n'
+		for port in $(seq 99); do printf '\tpass in proto tcp to any port %d apply "p"\n' "$((5000 + port))"; done
+		printf '\tpass in proto udp to any port 7 apply "p"\n}\n'
+	} >"$work/hundred.conf"
+}
+
+# Who owns the queue: `none`, a configuration of the daemon, or another program under the rules that the daemon made
+# for the configuration `lua`.
+start() { # WHO
+	case $1 in
+	none) return ;;
+	loop | python)
+		on_firewall iptables-restore <"$work/rules.iptables"
+		[ ! -s "$work/rules.nft" ] || on_firewall nft -f "$work/rules.nft"
+		;;&
+	loop) launch "$work/accept_all" $queue $length & ;;
+	python) launch "$work/venv/bin/python" "$here/accept_all.py" $queue $length & ;;
+	*) launch "$bin/npfluad" --config "$work/$1.conf" --scripts "$work/npf" --socket "$work/control.sock" \
+		--log-level error & ;;
+	esac
+	owner=$!
+	until on_firewall grep -q "^ *$queue " /proc/net/netfilter/nfnetlink_queue; do
+		kill -0 "$owner" && sleep 0.02 || exit 1
+	done
+	case $1 in
+	loop | python) return ;;
+	esac
+	until ctl stats >/dev/null 2>&1; do sleep 0.02; done
+	[ "$1" != lua ] || {
+		on_firewall iptables-save >"$work/rules.iptables"
+		on_firewall nft list table inet npflua >"$work/rules.nft" 2>/dev/null || true
+	}
+}
+launch() { exec ip netns exec $firewall taskset -c "$filtering" "$@"; }
+ctl() { on_firewall "$bin/npfctl" --socket "$work/control.sock" "$@"; }
+stop() {
+	[ -z "$owner" ] || { kill "$owner" 2>/dev/null && wait "$owner"; } || true
+	owner=
+	on_firewall iptables -t mangle -F 2>/dev/null || true
+	on_firewall nft delete table inet npflua 2>/dev/null || true
+}
+# Nanoseconds of processor time that the queue's owner has used.
+used() { cat /proc/"$owner"/task/*/schedstat 2>/dev/null | awk '{ sum += $1 } END { printf "%d", sum }'; }
+# Packets that have come to the server.
+delivered() { ip -n $server -s -j link show eth0 | grep -o '"rx":{"bytes":[0-9]*,"packets":[0-9]*' | grep -o '[0-9]*$'; }
+
+for program in accept_all traffic; do cc -O2 -Wall -Wextra -o "$work/$program" "$here/$program.c"; done
+write_configurations
+build_network

@@ -1,0 +1,48 @@
+import ConfigLanguage
+
+/// Programs for the kernel's classic BPF machine, as `-m bpf --bytecode` takes them; they see packets from the IP header
+/// on.
+///
+/// Instructions are `code jump-if-true jump-if-false operand` (linux/filter.h). A look behind the packet's end ends a
+/// program, and nothing matches.
+enum PlanBytecode {
+    /// Matches packets of a family that only the engine can judge, as far as a single packet tells: IPv4 options and
+    /// fragments, or IPv6 extension headers and payloads below two bytes.
+    static func unreadable(_ family: Configuration.Family) -> String {
+        family == .inet4
+            ? program([
+                "48 0 0 0", "84 0 0 15", "21 0 2 5",  // The header's length in words, other than 5.
+                "40 0 0 6", "69 0 1 16383",  // The fragment's offset, and whether more follow.
+                "6 0 0 65535", "6 0 0 0",
+            ])
+            : program([
+                "40 0 0 4", "53 0 6 2",  // The payload's length, below 2.
+                "48 0 0 6", "21 4 0 0", "21 3 0 43", "21 2 0 44", "21 1 0 51", "21 0 1 60",  // The next header.
+                "6 0 0 65535", "6 0 0 0",
+            ])
+    }
+
+    /// Matches packets of a family without options and extension headers, of TCP or UDP, that have no payload, the
+    /// length that IP says being that of the headers, and open no connection.
+    static func payloadless(_ family: Configuration.Family) -> String {
+        family == .inet4
+            ? program([
+                "48 0 0 9", "21 8 0 17", "21 0 12 6",
+                "48 0 0 33", "69 10 0 2",  // TCP: without SYN.
+                "48 0 0 32", "84 0 0 240", "116 0 0 2", "4 0 0 20", "5 0 0 1",  // TCP: its data offset, and 20 bytes.
+                "0 0 0 28",  // UDP: 8 and 20 bytes.
+                "7 0 0 0", "40 0 0 2", "29 0 1 0", "6 0 0 65535", "6 0 0 0",
+            ])
+            : program([
+                "48 0 0 6", "21 7 0 17", "21 0 11 6",
+                "48 0 0 53", "69 9 0 2",  // TCP: without SYN.
+                "48 0 0 52", "84 0 0 240", "116 0 0 2", "5 0 0 1",  // TCP: its data offset.
+                "0 0 0 8",  // UDP: 8 bytes.
+                "7 0 0 0", "40 0 0 4", "29 0 1 0", "6 0 0 65535", "6 0 0 0",
+            ])
+    }
+
+    private static func program(_ instructions: [String]) -> String {
+        ([String(instructions.count)] + instructions).joined(separator: ",")
+    }
+}

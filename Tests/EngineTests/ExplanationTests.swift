@@ -1,0 +1,78 @@
+import ConfigLanguage
+import ControlProtocol
+import Engine
+import Packet
+import TestSupport
+import Testing
+
+/// What `npfctl explain` and `npfctl test` say.
+@Suite struct ExplanationTests {
+    private func explain(_ rule: String, _ packet: String) throws -> [String] {
+        var explainer = try Explainer(
+            ScriptFolder(["no.lua": "function match(pkt) return false end"]).load(
+                "group \"out\" out { pass all }\ngroup default { \(rule) }"))
+        return try explainer.explain(PacketDescription(parsing: packet), at: 1).steps
+    }
+
+    /// A criterion of a rule that a packet fails, in the words of the rule.
+    @Test(arguments: [
+        ("pass out all", "`in` or `out`"), ("pass on eth1 all", "`on`"), ("pass family inet6 all", "`family`"),
+        ("pass to 2001:db8::1", "`family`"), ("pass proto udp all", "`proto`"),
+        ("pass proto tcp flags A/A all", "`flags`"),
+        ("pass from ! 192.0.2.0/24", "`from`"), ("pass from any port 1", "`from … port`"), ("pass to 10.0.0.1", "`to`"),
+        ("pass to any port 1", "`to … port`"), ("pass pcap-filter \"udp\"", "`pcap-filter`"),
+        ("pass all lua-filter \"no.lua\"", "`lua-filter`"),
+    ])
+    func criteriaAreNamedAsInRules(rule: String, criterion: String) throws {
+        let steps = try explain(rule, "in on eth0 proto tcp from 192.0.2.1 port 40000 to 192.0.2.2 port ssh flags S")
+        #expect(steps.first?.hasSuffix(": skipped: `in` or `out`") == true, "\(steps)")
+        #expect(steps.last?.hasSuffix(": does not match: \(criterion)") == true, "\(steps)")
+    }
+
+    @Test func otherCriteriaAreSentences() throws {
+        let late = try explain("pass stateful all", "in proto tcp from 192.0.2.1 port 1 to 192.0.2.2 port 2 flags A")
+        #expect(late.last?.hasSuffix(": does not match: `stateful` takes of TCP only what opens a connection") == true)
+        let echo = try explain(
+            "pass proto icmp icmp-type echo all", "in proto icmp from 192.0.2.1 to 192.0.2.2 icmp-type 3")
+        #expect(echo.last?.hasSuffix(": does not match: `icmp-type`") == true)
+    }
+
+    /// The names of ICMP types and codes, and of ports, wherever they stand.
+    @Test(
+        arguments: [
+            ("in proto icmp from ::1 to ::1 icmp-type echo", 8, 0),
+            ("in icmp-type unreach code port-unr proto icmp from ::1 to ::1", 3, 3),
+            ("in icmp-type unreach code port proto ipv6-icmp from ::1 to ::1", 1, 4),
+            ("in proto ipv6-icmp from ::1 to ::1 icmp-type echo", 128, 0),
+            ("in proto icmp from ::1 to ::1 icmp-type 200 code 9", 200, 9),
+        ] as [(String, UInt8, UInt8)])
+    func descriptionsTakeNames(text: String, type: UInt8, code: UInt8) throws {
+        let description = try PacketDescription(parsing: text)
+        #expect((description.type, description.code) == (type, code))
+        #expect(try PacketDescription(parsing: description.text) == description)
+    }
+
+    @Test(arguments: [
+        ("icmp-type ecko", "`ecko` is neither the name nor the number of a type of `proto icmp`"),
+        ("icmp-type 256", "`256` is neither the name nor the number of a type of `proto icmp`"),
+        ("icmp-type echo code port-unr", "`port-unr` is neither the name nor the number of a code of `icmp-type echo`"),
+        ("code", "expected an ICMP code after `code`, not the end"),
+    ])
+    func namesThatAreNone(words: String, message: String) {
+        let error = #expect(throws: PacketDescriptionError.self) {
+            try PacketDescription(parsing: "in proto icmp from 192.0.2.1 to 192.0.2.2 \(words)")
+        }
+        #expect(error?.description == message)
+    }
+
+    @Test func everyLineOfATestThatCannotBeReadIsNamed() {
+        let text = "drop all\n# comment\npass in proto tcp from 10.0.0.1 port x to 10.0.0.2\n  wait -1\n"
+        let error = #expect(throws: ConfigurationErrors.self) { try PolicyTest(parsing: text, file: "t") }
+        #expect(
+            error?.diagnostics.map(\.description) == [
+                "t:1:1: expected `pass`, `block` or `wait`, not `drop`",
+                "t:3:1: expected a port's name, or its number from 0 to 65535, after `port`, not `x`",
+                "t:4:3: expected a number of seconds after `wait`",
+            ])
+    }
+}

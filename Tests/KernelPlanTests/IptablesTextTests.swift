@@ -1,0 +1,178 @@
+import ConfigLanguage
+import KernelPlan
+import Packet
+import Ruleset
+import TestSupport
+import Testing
+
+struct IptablesTextTests {
+    /// A rule of npf.conf, in a group of its own, and the rules for both families that it becomes.
+    private static let cases: [(rule: String, inet4: [String], inet6: [String])] = [
+        (
+            "block in final from 10.0.0.0/8 to any port 22",
+            [
+                "-p 6 -s 10.0.0.0/8 -m multiport --dports 22 DROP", "-p 17 -s 10.0.0.0/8 -m multiport --dports 22 DROP",
+            ], []
+        ),
+        (
+            "pass in final on eth0 proto tcp flags S/SA all",
+            ["-i eth0 -p 6 -m tcp --tcp-flags SYN,ACK SYN RETURN"],
+            ["-i eth0 -p 6 -m tcp --tcp-flags SYN,ACK SYN RETURN"]
+        ),
+        // iptables knows no ECE.
+        ("pass in final on eth0 proto tcp flags E/E all", ["-i eth0 NFQUEUE"], ["-i eth0 NFQUEUE"]),
+        ("pass in final proto icmp icmp-type 3 code 4 all", ["-p 1 -m icmp --icmp-type 3/4 RETURN"], ["NFQUEUE"]),
+        ("pass in final proto ipv6-icmp icmp-type 128 all", ["NFQUEUE"], ["-p 58 -m icmp6 --icmpv6-type 128 RETURN"]),
+        // 0 is iptables' word for all protocols, and `+` for all that follows in an interface's name.
+        ("pass in final proto 0 all", ["NFQUEUE"], ["NFQUEUE"]),
+        ("pass in final on \"eth+\" all", ["NFQUEUE"], ["NFQUEUE"]),
+        (
+            "block in final from ! 2001:db8::/32", [],
+            [
+                "-m iprange --src-range ::-2001:db7:ffff:ffff:ffff:ffff:ffff:ffff DROP",
+                "-m iprange --src-range 2001:db9::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff DROP",
+            ]
+        ),
+        (
+            "pass in final from { 10.0.0.1, 10.0.0.2, 10.0.0.3 }", ["-m iprange --src-range 10.0.0.1-10.0.0.3 RETURN"],
+            []
+        ),
+        (
+            "pass in final on wan.100 all apply \"p\"",
+            [
+                "-i wan.100 -m conntrack ! --ctstatus EXPECTED -m connmark --mark 2147483648/3221225472 RETURN",
+                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 6 RETURN",
+                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 17 RETURN",
+                "-i wan.100 NFQUEUE",
+            ],
+            [
+                "-i wan.100 -m conntrack ! --ctstatus EXPECTED -m connmark --mark 2147483648/3221225472 RETURN",
+                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 6 RETURN",
+                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 17 RETURN",
+                "-i wan.100 NFQUEUE",
+            ]
+        ),
+    ]
+
+    @Test func everyCriterionIsSaidOrQueued() throws {
+        for (rule, inet4, inet6) in Self.cases {
+            let text = "procedure \"p\" { lua: call f, payload }\ngroup default {\n\(rule)\npass in proto 99 all\n}\n"
+            let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+            let plan = KernelPlan(
+                compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
+            #expect(Self.rules(plan.iptablesRestore(.inet4)) == inet4, "\(rule), IPv4")
+            #expect(Self.rules(plan.iptablesRestore(.inet6)) == inet6, "\(rule), IPv6")
+        }
+    }
+
+    /// The rules of the third line, without what all of them have and with one name for all programs.
+    private static func rules(_ text: String) -> [String] {
+        text.split(separator: "\n").filter { $0.contains("npf.conf:3") }.map { line in
+            var words = line.split(separator: " ").map(String.init)
+            while let start = words.firstIndex(where: { $0.hasPrefix("\"") && !$0.hasPrefix("\"npf") }),
+                let end = words[start...].firstIndex(where: { $0.hasSuffix("\"") })
+            {
+                words.replaceSubrange(start...end, with: ["BYTECODE"])
+            }
+            #expect(words.starts(with: ["-A", "npflua-in"]))
+            let remark = words.firstIndex(of: "comment")! - 1
+            #expect(words[remark...].starts(with: ["-m", "comment", "--comment", "\"npf.conf:3\"", "-j"]))
+            let queue = words[remark...].contains("NFQUEUE")
+            #expect(!queue || words.suffix(2) == ["--queue-balance", "7:8"])
+            return (words[2..<remark] + [words[remark + 5]]).joined(separator: " ")
+        }
+    }
+
+    @Test func longListsAreQueuedAndPortsAreSplit() throws {
+        func plan(_ rule: String) throws -> [String] {
+            let text = "group default {\n\n\(rule)\n}\n"
+            let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+            let plan = KernelPlan(compiling: configuration, queues: 7...8, failOpen: false)
+            return Self.rules(plan.iptablesRestore(.inet4))
+        }
+        let addresses = (0..<65).map { "10.0.0.\($0 * 2)" }
+        #expect(try plan("pass in from { \(addresses.joined(separator: ", ")) }") == ["NFQUEUE"])
+        #expect(try plan("pass in from { \(addresses.dropLast().joined(separator: ", ")) }").count == 64)
+        let ports = (0..<20).map { "\($0 * 10)-\($0 * 10 + 1)" }
+        let split = try plan("pass in proto udp to any port { \(ports.joined(separator: ", ")) }")
+        #expect(split.count == 3 && split[0].contains("--dports 0:1,10:11,20:21,30:31,40:41,50:51,60:61 "))
+    }
+
+    // MARK: Bytecode
+
+    /// What a program in `-m bpf --bytecode` says of a packet, by the engine's own machine.
+    private static func accepts(_ bytecode: String, _ packet: [UInt8]) throws -> Bool {
+        let parts = bytecode.split(separator: ",")
+        #expect(Int(parts[0]) == parts.count - 1 && parts.count <= 65)
+        let program = parts.dropFirst().map { part in
+            let numbers = part.split(separator: " ").map { UInt32($0)! }
+            return BPFInstruction(
+                code: UInt16(numbers[0]), jt: UInt8(numbers[1]), jf: UInt8(numbers[2]), k: numbers[3])
+        }
+        // A rule whose filter is the program, by a ruleset that has no other.
+        let text = "group default {\n pass final pcap-filter \"x\"\n}\n"
+        let ruleset = try CompiledRuleset(
+            compiling: Configuration(parsing: Array(text.utf8), file: "npf.conf"), packetFilter: { _ in program })
+        let headers = try parse(ipv4(.tcp, tcp(.ack)))
+        return unsafe !ruleset.evaluate(headers, bytes: packet.span.bytes, interface: 0, direction: .in).blocks
+    }
+
+    /// The programs of a plan for a family: what is unreadable, and what has no payload.
+    private static func programs(_ family: Configuration.Family) throws -> (unreadable: String, payloadless: String) {
+        let text = "procedure \"p\" { lua: call f, payload }\ngroup default {\npass in all apply \"p\"\n}\n"
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+        // The outbound default keeps what is unreadable, the inbound rule the other.
+        let plan = KernelPlan(
+            compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
+        let lines = plan.iptablesRestore(family).split(separator: "\n").filter { $0.contains("--bytecode") }
+        func program(_ chain: String, _ mark: String) -> String {
+            let line = lines.first { $0.contains("-A \(chain)") && $0.contains(mark) }!
+            return String(line.split(separator: "\"")[1])
+        }
+        return (program("npflua-out", "npflua\""), program("npflua-in", "npf.conf:3"))
+    }
+
+    @Test func bytecodeKnowsWhatHasNoPayload() throws {
+        let (inet4, inet6) = (try Self.programs(.inet4).payloadless, try Self.programs(.inet6).payloadless)
+        for words in 0...10 {
+            for count in 0...3 {
+                let segment = tcp(.ack, payload: .zeros(count), options: .zeros(4 * words))
+                #expect(try Self.accepts(inet4, ipv4(.tcp, segment)) == (count == 0), "\(words) \(count)")
+                #expect(try Self.accepts(inet6, ipv6(.tcp, segment)) == (count == 0), "\(words) \(count)")
+            }
+        }
+        for flags in [.syn, [.syn, .ack], [.fin, .ack], .rst] as [TCPFlags] {
+            #expect(try Self.accepts(inet4, ipv4(.tcp, tcp(flags))) == !flags.contains(.syn), "opens a connection")
+            #expect(try Self.accepts(inet6, ipv6(.tcp, tcp(flags))) == !flags.contains(.syn), "opens a connection")
+        }
+        for count in 0...3 {
+            #expect(try Self.accepts(inet4, ipv4(.udp, udp(.zeros(count)))) == (count == 0))
+            #expect(try Self.accepts(inet6, ipv6(.udp, udp(.zeros(count)))) == (count == 0))
+            #expect(try !Self.accepts(inet4, ipv4(.icmp, icmp(type: 8, payload: .zeros(count)))))
+            #expect(try !Self.accepts(inet6, ipv6(.icmpv6, icmp(type: 128, payload: .zeros(count)))))
+        }
+        #expect(try !Self.accepts(inet4, Array(ipv4(.tcp, tcp(.ack)).prefix(32))), "cut")
+    }
+
+    @Test func bytecodeKnowsWhatIsUnreadable() throws {
+        let (inet4, inet6) = (try Self.programs(.inet4).unreadable, try Self.programs(.inet6).unreadable)
+        for (packet, expected) in [
+            (ipv4(.tcp, tcp(.ack)), false), (ipv4(.tcp, tcp(.ack), options: .zeros(4)), true),
+            (ipv4(.udp, udp(), fragmentField: 0x2000), true), (ipv4(.udp, udp(), fragmentField: 1), true),
+            (ipv4(.udp, udp(), fragmentField: 0x4000), false), (ipv4(.gre, []), false),
+        ] {
+            #expect(try Self.accepts(inet4, packet) == expected, "\(packet)")
+        }
+        for (packet, expected) in [
+            (ipv6(.tcp, tcp(.ack)), false), (ipv6(.icmpv6, icmp(type: 1)), false), (ipv6(.gre, [0, 0]), false),
+            (ipv6(.gre, [0]), true), (ipv6(.gre, []), true),
+            (ipv6(.hopByHop, extensionHeader(next: .tcp) + tcp(.ack)), true),
+            (ipv6(.routing, extensionHeader(next: .tcp) + tcp(.ack)), true),
+            (ipv6(.fragment, fragmentHeader(next: .udp, offset: 0, moreFollow: true) + udp()), true),
+            (ipv6(.destinationOptions, extensionHeader(next: .tcp) + tcp(.ack)), true),
+            (ipv6(.ah, .zeros(24)), true),
+        ] {
+            #expect(try Self.accepts(inet6, packet) == expected, "\(packet)")
+        }
+    }
+}
