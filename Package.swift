@@ -73,7 +73,6 @@ let package = Package(
         library("ConfigLanguage"),
         library("ControlProtocol"),
         library("LuaRuntime", ["CLua", "CLuaShim"]),
-        library("PcapFilter", ["CPcap"]),
         library("SystemSupport", ["CLinuxShim"]),
 
         // Level 3.
@@ -84,6 +83,7 @@ let package = Package(
         library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),
         library("KernelPlan", ["ConfigLanguage", "Packet"]),
         library("ConnectionTracking", ["CMnl", "SystemSupport"]),
+        library("PcapFilter", ["CPcap", "Packet"]),
         library("Procedures", ["CaptureFile", "Packet", "SystemSupport"]),
         library("States", ["Packet"]),
 
@@ -151,7 +151,8 @@ let package = Package(
         tests(of: "ConnectionTracking", ["SystemSupport"]),
         // libpcap's own interpreter says what its programs mean.
         .testTarget(
-            name: "PcapFilterTests", dependencies: ["CPcap", "PcapFilter", "SystemSupport"], exclude: ["Vectors"],
+            name: "PcapFilterTests", dependencies: ["CPcap", "Packet", "PcapFilter", "SystemSupport"],
+            exclude: ["Vectors"],
             swiftSettings: swiftSettings, linkerSettings: [.linkedLibrary("pcap")]),
         tests(of: "Procedures", ["CAllocationCounter", "CaptureFile", "Packet", "SystemSupport", "TestSupport"]),
         tests(of: "States", ["CAllocationCounter", "Packet", "TestSupport"], vectors: true),

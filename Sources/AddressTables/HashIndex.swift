@@ -1,3 +1,4 @@
+import Packet
 import Synchronization
 
 /// Finds single addresses: buckets of one cache line, with seven entries and a count of those that found no room.

@@ -82,7 +82,7 @@ public struct LoadedConfiguration: Sendable {
         let (configuration, warnings) = try Configuration.parse(text, file: file) { path throws in
             try File.read(path, limit: 64 << 20)
         }
-        var ruleset = try CompiledRuleset(compiling: configuration) { try Self.compilePacketFilter($0) }
+        var ruleset = try CompiledRuleset(compiling: configuration) { try PcapExpression.compile($0) }
         self.warnings = warnings
         if let former {
             let adoption = ruleset.adoptingDynamicRules(from: former.ruleset)
@@ -187,10 +187,6 @@ public struct LoadedConfiguration: Sendable {
             preconditionFailure("no table has too many entries")
         }
     }()
-
-    private static func compilePacketFilter(_ expression: String) throws -> [BPFInstruction] {
-        try PcapExpression.compile(expression).map { BPFInstruction(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k) }
-    }
 
     /// The same rules with a script replaced, wherever its file's name is that of `name`.
     ///

@@ -1,4 +1,5 @@
 public import ConfigLanguage
+public import Packet
 
 /// A table that does not change while its configuration runs, as ranges in ascending order that are apart.
 public struct PlanTable: Sendable, Equatable {

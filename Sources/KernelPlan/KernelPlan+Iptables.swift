@@ -1,4 +1,5 @@
 public import ConfigLanguage
+import Packet
 
 /// For kernels without `nft_queue`.
 ///

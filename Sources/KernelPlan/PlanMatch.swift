@@ -1,4 +1,5 @@
 public import ConfigLanguage
+public import Packet
 
 /// What a packet must be for an item of the plan: every criterion that is there must hold.
 public struct PlanMatch: Sendable, Hashable {
@@ -74,29 +75,13 @@ public struct PlanEndpoint: Sendable, Hashable {
     /// empty; nil for all.
     public var addresses: [AddressRange]?
     /// The ports, one range of which must hold it, ascending and apart; empty for all.
-    public var ports: [Configuration.PortRange] = []
+    public var ports: [NumberRange<UInt16>] = []
 }
 
-/// The addresses of one family from `first` to `last`, both included, as numbers in host order.
-public struct AddressRange: Sendable, Hashable {
-    /// The lowest.
-    public var first: UInt128
-    /// The highest.
-    public var last: UInt128
+/// The addresses of one family from the first to the last, as numbers in host order.
+public typealias AddressRange = NumberRange<UInt128>
 
-    /// The ranges in ascending order, those that touch each other merged.
-    static func merged(_ ranges: [AddressRange]) -> [AddressRange] {
-        var merged: [AddressRange] = []
-        for range in ranges.sorted(by: { $0.first < $1.first }) {
-            if let last = merged.last?.last, last == .max || range.first <= last + 1 {
-                merged[merged.count - 1].last = max(last, range.last)
-            } else {
-                merged.append(range)
-            }
-        }
-        return merged
-    }
-
+extension AddressRange {
     /// All addresses of a family but those of `ranges`, which ascend and are apart.
     static func complement(of ranges: [AddressRange], in family: Configuration.Family) -> [AddressRange] {
         let whole = AddressRange(all: family)
@@ -108,12 +93,6 @@ public struct AddressRange: Sendable, Hashable {
         }
         if let next { rest.append(AddressRange(first: next, last: whole.last)) }
         return rest
-    }
-
-    /// The addresses from `first` to `last`.
-    public init(first: UInt128, last: UInt128) {
-        self.first = first
-        self.last = last
     }
 
     /// All addresses of a family.

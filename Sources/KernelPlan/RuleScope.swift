@@ -1,4 +1,5 @@
 import ConfigLanguage
+import Packet
 
 /// What the groups around a rule ask of its packets.
 struct RuleScope {
@@ -106,15 +107,7 @@ extension PlanCompiler {
         return (ranges == [AddressRange(all: family)] ? nil : ranges, true)
     }
 
-    private static func merged(_ ports: [Configuration.PortRange]) -> [Configuration.PortRange] {
-        var merged: [Configuration.PortRange] = []
-        for range in ports.sorted(by: { $0.first < $1.first }) {
-            if let last = merged.last?.last, Int(range.first) <= Int(last) + 1 {
-                merged[merged.count - 1].last = max(last, range.last)
-            } else {
-                merged.append(range)
-            }
-        }
-        return merged
+    private static func merged(_ ports: [Configuration.PortRange]) -> [NumberRange<UInt16>] {
+        NumberRange.merged(ports.map { NumberRange(first: $0.first, last: $0.last) })
     }
 }

@@ -1,26 +1,6 @@
 internal import CPcap
+public import Packet
 internal import Synchronization
-
-/// One instruction of classic BPF, as McCanne and Jacobson have it ("The BSD Packet Filter", USENIX 1993) and
-/// `struct bpf_insn` of <pcap/bpf.h> holds it.
-public struct PcapInstruction: BitwiseCopyable, Hashable, Sendable {
-    /// The operation, with its addressing mode.
-    public var code: UInt16
-    /// Instructions to skip where a comparison holds.
-    public var jt: UInt8
-    /// Instructions to skip where it does not.
-    public var jf: UInt8
-    /// The operand.
-    public var k: UInt32
-
-    /// Makes an instruction of its fields.
-    public init(code: UInt16, jt: UInt8, jf: UInt8, k: UInt32) {
-        self.code = code
-        self.jt = jt
-        self.jf = jf
-        self.k = k
-    }
-}
 
 /// Why an expression cannot be compiled: libpcap's own words, or one sentence.
 public struct PcapExpressionError: Error, Equatable, CustomStringConvertible, Sendable {
@@ -42,7 +22,7 @@ public enum PcapExpression {
     /// expression on the process asks no name server any more, for as long as that may take.
     /// - Returns: the program, optimized; it ends at a `ret`, and jumps only forwards and within itself.
     /// - Throws: `PcapExpressionError`.
-    public static func compile(_ expression: String) throws(PcapExpressionError) -> [PcapInstruction] {
+    public static func compile(_ expression: String) throws(PcapExpressionError) -> [BPFInstruction] {
         // Of no expression libpcap makes a program that matches all, and it would read one up to a NUL only.
         guard expression.contains(where: { !$0.isWhitespace }) else {
             throw PcapExpressionError(description: "the expression is empty; write one such as `tcp port 22`")
@@ -62,7 +42,7 @@ public enum PcapExpression {
         }
     }
 
-    private static func compileAlone(_ expression: String) throws(PcapExpressionError) -> [PcapInstruction] {
+    private static func compileAlone(_ expression: String) throws(PcapExpressionError) -> [BPFInstruction] {
         guard let library = unsafe PcapLibrary.shared else {
             throw PcapExpressionError(description: "`pcap-filter` needs libpcap: install the package libpcap0.8")
         }
@@ -80,7 +60,7 @@ public enum PcapExpression {
         }
         defer { unsafe library.freeCode(&program) }
         return unsafe UnsafeBufferPointer(start: program.bf_insns, count: Int(program.bf_len)).map {
-            PcapInstruction(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k)
+            BPFInstruction(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k)
         }
     }
 }

@@ -1,3 +1,5 @@
+import Packet
+
 /// The rules in the memory that the packet path reads: of the configuration itself, or of one dynamic ruleset.
 @unsafe
 struct RuleProgram: BitwiseCopyable {

@@ -1,4 +1,5 @@
 import ConfigLanguage
+public import Packet
 
 /// What compiles the expressions of `pcap-filter`, for packets that begin with their IP header.
 public typealias PacketFilterCompiler = (_ expression: String) throws -> [BPFInstruction]

@@ -33,7 +33,7 @@ public struct StateKey: BitwiseCopyable {
 
     init(
         headers: PacketHeaders, ports: (source: UInt16, destination: UInt16), interface: UInt32, direction: Direction,
-        quotedSequenceNumber: UInt32?, form: KeyForm, hasher: KeyHasher
+        quotedSequenceNumber: UInt32?, form: KeyForm, hasher: SipHash
     ) {
         let source = (headers.source.high, headers.source.low, ports.source)
         let destination = (headers.destination.high, headers.destination.low, ports.destination)
@@ -51,7 +51,7 @@ public struct StateKey: BitwiseCopyable {
     }
 
     /// The same packet's key in another form.
-    init(_ key: StateKey, form: KeyForm, hasher: KeyHasher) {
+    init(_ key: StateKey, form: KeyForm, hasher: SipHash) {
         var connection = key.connection
         connection.selector = connection.selector & 0xffff | Self.selector(form, key.direction, key.isSwapped)
         self.connection = connection
@@ -95,68 +95,20 @@ struct ConnectionIdentity: BitwiseCopyable {
         return addresses | UInt64(rest) == 0
     }
 
+    /// Who does not know the key cannot choose connections that fall into one place.
     @inline(__always)
-    func hash(_ hasher: KeyHasher) -> UInt64 {
+    func hash(_ hasher: SipHash) -> UInt64 {
         var hasher = hasher
         if family == .ipv4 {
-            hasher.combine(firstLow &<< 32 | secondLow)
+            hasher.absorb(firstLow &<< 32 | secondLow)
         } else {
-            hasher.combine(firstHigh)
-            hasher.combine(firstLow)
-            hasher.combine(secondHigh)
-            hasher.combine(secondLow)
+            hasher.absorb(firstHigh)
+            hasher.absorb(firstLow)
+            hasher.absorb(secondHigh)
+            hasher.absorb(secondLow)
         }
-        hasher.combine(UInt64(ports) &<< 32 | UInt64(comparedInterface))
-        return hasher.finalized(UInt64(selector))
+        hasher.absorb(UInt64(ports) &<< 32 | UInt64(comparedInterface))
+        hasher.absorb(UInt64(selector))
+        return hasher.finish()
     }
-}
-
-/// SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF") over whole words: who does not know the seed
-/// cannot choose connections that fall into one place.
-struct KeyHasher {
-    private var v0: UInt64
-    private var v1: UInt64
-    private var v2: UInt64
-    private var v3: UInt64
-
-    init(seed: (UInt64, UInt64)) {
-        v0 = seed.0 ^ 0x736f_6d65_7073_6575
-        v1 = seed.1 ^ 0x646f_7261_6e64_6f6d
-        v2 = seed.0 ^ 0x6c79_6765_6e65_7261
-        v3 = seed.1 ^ 0x7465_6462_7974_6573
-    }
-
-    @inline(__always)
-    mutating func combine(_ word: UInt64) {
-        v3 ^= word
-        round()
-        v0 ^= word
-    }
-
-    @inline(__always)
-    mutating func finalized(_ lastWord: UInt64) -> UInt64 {
-        combine(lastWord)
-        v2 ^= 0xff
-        round()
-        round()
-        round()
-        return v0 ^ v1 ^ v2 ^ v3
-    }
-
-    @inline(__always)
-    private mutating func round() {
-        v0 &+= v1
-        v1 = Self.rotated(v1, 13) ^ v0
-        v0 = Self.rotated(v0, 32)
-        v2 &+= v3
-        v3 = Self.rotated(v3, 16) ^ v2
-        v0 &+= v3
-        v3 = Self.rotated(v3, 21) ^ v0
-        v2 &+= v1
-        v1 = Self.rotated(v1, 17) ^ v2
-        v2 = Self.rotated(v2, 32)
-    }
-
-    @inline(__always)
-    private static func rotated(_ word: UInt64, _ count: UInt64) -> UInt64 { word &<< count | word &>> (64 &- count) }
 }

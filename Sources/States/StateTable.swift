@@ -31,7 +31,7 @@ public struct StateTable: ~Copyable {
 
     let places: UnsafeMutablePointer<State>
     var index: StateIndex
-    let hasher: KeyHasher
+    let hasher: SipHash
     var timeouts: PhaseTimeouts
     /// Places from this one on have never been used.
     var usedPlaces = 0
@@ -59,7 +59,7 @@ public struct StateTable: ~Copyable {
         precondition((1...Self.maximumCapacity).contains(capacity))
         self.capacity = capacity
         self.parameters = parameters
-        hasher = KeyHasher(seed: seed)
+        hasher = SipHash(key: seed)
         timeouts = PhaseTimeouts(parameters.timeouts)
         index = StateIndex(capacity: capacity)
         let byteCount = capacity * MemoryLayout<State>.stride

@@ -1,6 +1,7 @@
 import ConfigLanguage
 import Glibc
 import KernelPlan
+import Packet
 import SystemSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import CPcap
+import Packet
 import PcapFilter
 import SystemSupport
 import Testing
@@ -18,7 +19,7 @@ struct PcapExpressionTests {
     }
 
     /// libpcap's own interpreter.
-    private func matches(_ program: [PcapInstruction], _ packet: [UInt8]) -> Bool {
+    private func matches(_ program: [BPFInstruction], _ packet: [UInt8]) -> Bool {
         var instructions = program.map { bpf_insn(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k) }
         var header = pcap_pkthdr()
         header.caplen = UInt32(packet.count)
@@ -39,7 +40,7 @@ struct PcapExpressionTests {
             // What is written down for those who have no libpcap says the same.
             let written = filter[3].split(separator: " ").map { instruction in
                 let fields = instruction.split(separator: ",").map { UInt32($0)! }
-                return PcapInstruction(
+                return BPFInstruction(
                     code: UInt16(fields[0]), jt: UInt8(fields[1]), jf: UInt8(fields[2]), k: fields[3])
             }
             #expect(Self.packets.filter { matches(written, $0.bytes) }.map(\.name) == expected, "\(filter[1])")
@@ -49,7 +50,7 @@ struct PcapExpressionTests {
     @Test func `the program of an expression is as it is written in every book`() throws {
         // ldb [0]; and #0xf0; jeq #0x40; ret #65535; ret #0
         let expected = [(48, 0, 0, 0), (84, 0, 0, 240), (21, 0, 1, 64), (6, 0, 0, 65535), (6, 0, 0, 0)]
-            .map { PcapInstruction(code: $0.0, jt: $0.1, jf: $0.2, k: $0.3) }
+            .map { BPFInstruction(code: $0.0, jt: $0.1, jf: $0.2, k: $0.3) }
         #expect(try PcapExpression.compile("ip") == expected)
     }
 
@@ -87,7 +88,7 @@ struct PcapExpressionTests {
 
     @Test func `threads may compile at the same time`() async throws {
         let expected = try PcapExpression.compile("tcp port 22 or udp port 53")
-        try await withThrowingTaskGroup(of: [PcapInstruction].self) { group in
+        try await withThrowingTaskGroup(of: [BPFInstruction].self) { group in
             for _ in 0..<100 {
                 group.addTask { try PcapExpression.compile("tcp port 22 or udp port 53") }
             }

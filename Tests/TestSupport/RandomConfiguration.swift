@@ -1,5 +1,4 @@
 package import Packet
-package import Ruleset
 
 /// Writes random configurations, in all the spellings of the language, and random packets that they are about.
 package struct RandomConfiguration {
