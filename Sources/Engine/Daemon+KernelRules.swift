@@ -20,7 +20,7 @@ extension Daemon {
 
     /// Puts a configuration's rules into the kernel, or has those that are there end.
     ///
-    /// They are put there anew each time, so that a reload heals what somebody has flushed.
+    /// A reload heals what somebody has flushed.
     func installRules(of configuration: LoadedConfiguration) throws {
         guard configuration.installsKernelRules else {
             guard kernelRules.backend != nil else { return }
@@ -50,6 +50,7 @@ extension Daemon {
                 if ticksToRemoval == 0 { try kernelRules.remove() }
             }
             if isKernelBehind && isInspecting { try followChanges() }
+            kernelRules.learnListing()
             guard isInspecting, !formerStates.isEmpty, workers.sum({ $0.place.totals.states.current.value }) == 0 else {
                 return
             }

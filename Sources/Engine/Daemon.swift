@@ -88,7 +88,8 @@ public final class Daemon {
         unsafe mkdir(options.logs, 0o750)
         epoll = try Epoll(capacity: 16)
         server = try ControlServer(path: options.socket, firstToken: Token.server, epoll: epoll)
-        try Self.refuseBesideAnother(than: Workers.queues(loaded.parameters))
+        let found = KernelListing.now(nil)
+        try Self.refuse(beside: found, than: Workers.queues(loaded.parameters))
         let refusal = Self.forgetMarks(of: loaded, logger: logger)
         tellsKernel = refusal == nil
         configuration = Self.withMarks(loaded, if: tellsKernel)
@@ -110,9 +111,9 @@ public final class Daemon {
 
         kernelRules = KernelRules(logger: logger)
         if configuration.installsKernelRules {
-            try kernelRules.install(plan(for: configuration))
+            try kernelRules.install(plan(for: configuration), over: found)
         } else {
-            try KernelRules.removeLeftovers()
+            try KernelRules.remove(found)
         }
         let period = max(1, min(1000, (notifier.watchdogInterval ?? 1000) / 3))
         try timer.start(after: UInt32(period), every: UInt32(period))
@@ -122,6 +123,7 @@ public final class Daemon {
                 "queues": "\(workers.queues)", "kernel rules": "\(kernelRules.backend?.rawValue ?? "none")",
             ])
         reportReady()
+        kernelRules.learnListing()
         workers.whileWaiting = { [unowned self] in feedWatchdog() }
     }
 
@@ -136,19 +138,17 @@ public final class Daemon {
     ///
     /// - Throws: a sentence where they are there and cannot be taken away.
     public static func removeLeftovers() throws {
-        if let queue = KernelRules.installedQueues()?.first(where: PacketQueue.isTaken) {
+        let found = KernelListing.now(nil)
+        if let queue = found.queues?.first(where: PacketQueue.isTaken) {
             throw SystemError(
                 "a daemon that runs uses these rules, on queue \(queue): end it, and it removes them itself")
         }
-        try KernelRules.removeLeftovers()
+        try KernelRules.remove(found)
     }
 
     /// Kernel rules are one set for all: a second daemon would point the first one's at its own queue.
-    private static func refuseBesideAnother(than own: ClosedRange<UInt16>) throws {
-        guard let queue = KernelRules.installedQueues()?.first(where: { !own.contains($0) && PacketQueue.isTaken($0) })
-        else {
-            return
-        }
+    private static func refuse(beside found: KernelListing, than own: ClosedRange<UInt16>) throws {
+        guard let queue = found.queues?.first(where: { !own.contains($0) && PacketQueue.isTaken($0) }) else { return }
         throw SystemError(
             "another npfluad, on queue \(queue), has its kernel rules here: stop it first, a network namespace has room for one"
         )

@@ -1,5 +1,5 @@
-import Glibc
 package import Packet
+import SystemSupport
 
 /// What scripts have decided about flows, and how much they have looked at of others, in fixed memory.
 ///
@@ -60,20 +60,19 @@ package struct FlowTable: ~Copyable {
 
     /// Zeros, which are free places, until a flow is noted: so untouched pages cost no memory.
     private let entries: UnsafeMutablePointer<Entry>
+    private let memory: MappedMemory
     private let seed: UInt64
     /// Whether no flow was ever noted.
     package private(set) var isEmpty = true
 
     package init(seed: UInt64) {
         self.seed = seed
-        guard let zeros = unsafe calloc(Self.places, MemoryLayout<Entry>.stride) else {
-            fatalError("no memory for the flow table")
+        do {
+            memory = try MappedMemory(size: Self.places * MemoryLayout<Entry>.stride)
+        } catch {
+            fatalError("no memory for the flow table: \(error)")
         }
-        unsafe entries = zeros.bindMemory(to: Entry.self, capacity: Self.places)
-    }
-
-    deinit {
-        unsafe free(entries)
+        unsafe entries = unsafe memory.bytes.baseAddress!.bindMemory(to: Entry.self, capacity: Self.places)
     }
 
     /// What is known at a place that `find` or `note` gave, until the table is next changed.

@@ -3,11 +3,13 @@ import Packet
 
 /// For kernels without `nft_queue`.
 ///
-/// To install: the family's `iptablesRestore`, then each jump. To stop: `iptablesIdle`. To remove: `iptablesIdle`, each
-/// jump, `iptablesRemoval`. All but the first are the same for both families.
+/// To install: the family's `iptablesRestore`. To stop: `iptablesIdle`. To remove: `iptablesIdle`, `iptablesRemoval`.
 extension KernelPlan {
     private static let inbound = "npflua-in"
-    private static let outbound = "npflua-out"
+    fileprivate static let outbound = "npflua-out"
+    /// Behind the name of a hook's chain: for packets of flows that have a mark.
+    fileprivate static let flowSuffix = "-flow"
+    fileprivate static let marked = "npflua-marked"
     fileprivate static let decided = "npflua-decided"
 
     /// The arguments of `iptables-restore` and `ip6tables-restore` for the texts below: other rules stay, and the
@@ -19,15 +21,18 @@ extension KernelPlan {
         IptablesJump(from: "PREROUTING", to: inbound), IptablesJump(from: "POSTROUTING", to: outbound),
     ]
 
-    /// Arguments of `iptables` and `ip6tables` whose status is 0 if a chain of ours is there.
-    public static let iptablesProbe = ["-w", "-t", "mangle", "-S", inbound]
+    /// The arguments of `iptables-save` and `ip6tables-save` for what `IptablesListing` reads.
+    public static let iptablesSaveArguments = ["-c", "-t", "mangle"]
 
     /// The plan for a family as one transaction for iptables-restore, or ip6tables-restore: fills our chains anew.
     ///
     /// What cannot be said there goes to the queue. The chains come before addresses are translated: what comes back to a
     /// box that masquerades has the outside address.
-    public func iptablesRestore(_ family: Configuration.Family) -> String {
-        Self.iptables(iptablesRules(family).map { "-A \($0.chain) \($0.text)" })
+    ///
+    /// - Parameter listing: what is there; jumps that it lacks are added.
+    public func iptablesRestore(_ family: Configuration.Family, over listing: IptablesListing? = nil) -> String {
+        let rules = iptablesRules(family).map { "-A \($0.chain) \($0.text)" }
+        return Self.iptables(rules + (listing?.missingJumps ?? []).map(\.insertion))
     }
 
     /// For iptables-restore: our chains, empty.
@@ -35,48 +40,39 @@ extension KernelPlan {
     /// Packets pass untouched.
     public static var iptablesIdle: String { iptables([]) }
 
-    /// For iptables-restore, when the jumps are gone: removes our chains, whether they are there or not.
-    public static var iptablesRemoval: String {
-        iptables(["-X \(inbound)", "-X \(outbound)", "-X \(decided)"])
+    /// For iptables-restore: removes our chains, and the jumps that are there.
+    public static func iptablesRemoval(of listing: IptablesListing) -> String {
+        iptables(listing.jumps.map(\.deletion) + iptablesChains.map { "-X \($0)" })
     }
 
     /// Naming a chain creates it or, if it is there, empties it.
     private static func iptables(_ rules: [String]) -> String {
-        let chains = [inbound, outbound, decided].map { ":\($0) - [0:0]" }
-        return (["*mangle"] + chains + rules + ["COMMIT", ""]).joined(separator: "\n")
+        (["*mangle"] + iptablesChains.map { ":\($0) - [0:0]" } + rules + ["COMMIT", ""]).joined(separator: "\n")
     }
+
+    /// Each before those that its rules lead to, so that they can be removed in this order.
+    static let iptablesChains = iptablesItemChains + [marked, decided]
 
     /// The rules of a family in their order.
     func iptablesRules(_ family: Configuration.Family) -> [PlanRule] {
         var writer = IptablesWriter(plan: self, family: family)
-        // See the nftables text.
-        writer.add(Self.inbound, "-m conntrack --ctstate INVALID")
-        for (chain, items, option) in [(Self.inbound, inbound, "-i"), (Self.outbound, outbound, "-o")] {
-            if !filtersLoopback { writer.add(chain, "\(option) lo -j RETURN") }
-            if chain == Self.outbound || filtersLoopback {
-                writer.add(chain, "-m mark --mark \(Self.answerMark) -j RETURN")
+        for list in lists {
+            let (hook, option) = list.isInbound ? (Self.inbound, "-i") : (Self.outbound, "-o")
+            if !list.isOfFlows { writer.begin(hook, option: option) }
+            for (index, item) in list.items {
+                writer.add(item, at: index, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option)
             }
-            // Not a jump: what comes to that chain's end is done with this one.
-            if let marks {
-                // See the nftables text.
-                for value in marks.values {
-                    let mark = "\(value)/\(marks.mask)"
-                    writer.add(chain, "-m mark --mark \(mark) -m connmark ! --mark \(mark) -g \(Self.decided)")
-                }
-                writer.add(
-                    chain,
-                    "-m mark ! --mark 0/\(marks.mask) -m conntrack --ctstate INVALID,UNTRACKED -g \(Self.decided)")
-                writer.add(chain, "-m mark ! --mark 0/\(marks.mask) -j MARK --set-xmark 0/\(marks.mask)")
-                writer.add(
-                    chain,
-                    "-p tcp --tcp-flags SYN SYN -m connmark ! --mark 0/\(marks.mask) "
-                        + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
-            }
-            for (index, item) in items.enumerated() { writer.add(item, at: index, chain: chain, option: option) }
         }
         if let marks { writer.addDecisions(marks) }
+        // See the nftables text.
+        if !writer.rules.contains(where: { $0.text.contains("--ctstate") }) {
+            writer.addFirst(Self.inbound, "-m conntrack --ctstate INVALID")
+        }
         return writer.rules
     }
+
+    /// The chains whose rules count what the items decide.
+    static let iptablesItemChains = [inbound, outbound].flatMap { [$0, $0 + flowSuffix] }
 }
 
 private struct IptablesWriter {
@@ -96,6 +92,30 @@ private struct IptablesWriter {
 
     mutating func add(_ chain: String, _ text: String, item: Int? = nil) {
         rules.append(PlanRule(chain: chain, text: text, item: item))
+    }
+
+    mutating func addFirst(_ chain: String, _ text: String) {
+        rules.insert(PlanRule(chain: chain, text: text, item: nil), at: 0)
+    }
+
+    /// See the nftables text.
+    mutating func begin(_ chain: String, option: String) {
+        if !plan.filtersLoopback { add(chain, "\(option) lo -j RETURN") }
+        if chain == KernelPlan.outbound || plan.filtersLoopback {
+            add(chain, "-m mark --mark \(KernelPlan.answerMark) -j RETURN")
+        }
+        guard let marks = plan.marks else { return }
+        let isMarked = "! --mark 0/\(marks.mask)"
+        add(chain, "-m mark \(isMarked) -j \(KernelPlan.marked)")
+        // Not a jump: what comes to that chain's end is done with this one.
+        add(chain, "-m mark \(isMarked) -g \(KernelPlan.decided)")
+        add(
+            chain,
+            "-p tcp --tcp-flags SYN SYN -m connmark \(isMarked) "
+                + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
+        add(
+            chain,
+            "-m connmark \(isMarked) -m conntrack ! --ctstatus EXPECTED -g \(chain)\(KernelPlan.flowSuffix)")
     }
 
     mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String) {
@@ -140,13 +160,14 @@ private struct IptablesWriter {
             guard name.allSatisfy(\.isPlain), !name.hasPrefix("-") else { return nil }
             common += "\(option) \(name) "
         }
+        // What costs most is asked last.
+        var last = ""
         if let mark = match.connectionMark, let marks = plan.marks {
-            // See the nftables text.
-            common += "-m conntrack ! --ctstatus EXPECTED -m connmark --mark \(mark)/\(marks.mask) "
+            last += "-m connmark --mark \(mark)/\(marks.mask) "
         }
         if match.lacksPayload {
             // See the nftables text.
-            common += "-m conntrack ! --ctstate NEW -m bpf --bytecode \"\(PlanBytecode.payloadless(family))\" "
+            last += "-m conntrack ! --ctstate NEW -m bpf --bytecode \"\(PlanBytecode.payloadless(family))\" "
         }
 
         // 0 is iptables' word for all of them.
@@ -156,7 +177,7 @@ private struct IptablesWriter {
         func combine(_ more: [String]) { alternatives = alternatives.flatMap { text in more.map { text + $0 } } }
         let dimensions: [[String]?] = [
             protocols, addresses(match.source, "-s", "--src-range"), addresses(match.destination, "-d", "--dst-range"),
-            ports(match.source, "--sports"), ports(match.destination, "--dports"), flags(match), types(match),
+            ports(match.source, "--sports"), ports(match.destination, "--dports"), flags(match), types(match), [last],
         ]
         guard dimensions.allSatisfy({ $0 != nil }) else { return nil }
         guard dimensions.reduce(1, { min($0 * $1!.count, Int(UInt16.max)) }) <= Self.maximumRules else { return nil }
@@ -200,12 +221,24 @@ private struct IptablesWriter {
         guard !match.icmpTypes.isEmpty else { return [""] }
         // 255 is iptables' word for all of them, and it knows ICMP in its own family only.
         guard !match.icmpTypes.contains(255), match.protocols == (family == .inet4 ? [1] : [58]) else { return nil }
+        if let program = PlanBytecode.icmpTypes(match.icmpTypes, family) {
+            return ["-m bpf --bytecode \"\(program)\" "]
+        }
         let option = family == .inet4 ? "-m icmp --icmp-type" : "-m icmp6 --icmpv6-type"
         return match.icmpTypes.map { "\(option) \($0)\(match.icmpCode.map { "/\($0)" } ?? "") " }
     }
 
     /// See the nftables text.
     mutating func addDecisions(_ marks: Configuration.FlowMarks) {
+        for value in marks.values {
+            let mark = "--mark \(value)/\(marks.mask)"
+            add(
+                KernelPlan.marked,
+                "-m mark \(mark) -m connmark \(mark) -m conntrack ! --ctstate INVALID,UNTRACKED "
+                    + "-j MARK --set-xmark 0/\(marks.mask)")
+        }
+        let values = marks.values.map { "-m mark ! --mark \($0)/\(marks.mask) " }.joined()
+        add(KernelPlan.marked, "\(values)-j MARK --set-xmark 0/\(marks.mask)")
         add(KernelPlan.decided, "-j CONNMARK --save-mark --nfmask \(marks.mask) --ctmask \(marks.mask)")
         add(KernelPlan.decided, "-m mark --mark \(marks.blocked)/\(marks.mask) -j DROP")
         add(KernelPlan.decided, "-j MARK --set-xmark 0/\(marks.mask)")

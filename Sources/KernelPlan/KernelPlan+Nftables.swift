@@ -22,18 +22,15 @@ extension KernelPlan {
     /// Packets pass untouched. The inbound chain comes behind the translation of addresses, so that what comes back to a
     /// box that masquerades has the inside address, as it had when it went out.
     public static var nftablesIdle: String {
-        """
-        add table \(table)
-        add chain \(table) inbound { type filter hook prerouting priority dstnat + 10; policy accept; }
-        add chain \(table) outbound { type filter hook postrouting priority mangle; policy accept; }
-        add chain \(table) decided
-        add chain \(table) payloadless
-        flush chain \(table) inbound
-        flush chain \(table) outbound
-        flush chain \(table) decided
-        flush chain \(table) payloadless
-
-        """
+        let chains = [
+            "inbound { type filter hook prerouting priority dstnat + 10; policy accept; }",
+            "outbound { type filter hook postrouting priority mangle; policy accept; }", "inbound_flow",
+            "outbound_flow",
+            "marked", "decided", "payloadless",
+        ]
+        let additions = chains.map { "add chain \(table) \($0)\n" }
+        let flushes = chains.map { "flush chain \(table) \($0.prefix { $0 != " " })\n" }
+        return "add table \(table)\n" + additions.joined() + flushes.joined()
     }
 
     /// For `nft -f -`: removes the table, whether it is there or not.
@@ -48,36 +45,25 @@ extension KernelPlan {
     /// The rules in their order.
     var nftablesRules: [PlanRule] {
         var writer = NftablesWriter(plan: self)
-        // To ask for a packet's state is to ask for connection tracking, and that puts fragments together before they come
-        // here: a script would see none of what a later fragment carries.
-        writer.add("inbound", "ct state invalid counter")
-        for (chain, items) in [("inbound", inbound), ("outbound", outbound)] {
-            let name = chain == "inbound" ? "iifname" : "oifname"
-            if !filtersLoopback { writer.add(chain, "\(name) \"lo\" accept") }
-            // An answer that goes out by `lo` comes in there.
-            if chain == "outbound" || filtersLoopback {
-                writer.add(chain, "meta mark \(Self.answerMark) counter accept")
+        for list in lists {
+            let (hook, interface) = list.isInbound ? ("inbound", "iifname") : ("outbound", "oifname")
+            if !list.isOfFlows { writer.begin(hook, interface: interface) }
+            for (index, item) in list.items {
+                writer.add(item, at: index, chain: list.isOfFlows ? "\(hook)_flow" : hook, interface: interface)
             }
-            if let marks {
-                // A mark that somebody restored from its connection tells nothing new: it is taken off, and the rules are asked.
-                for value in marks.values {
-                    writer.add(
-                        chain, "meta mark & \(marks.mask) == \(value) ct mark & \(marks.mask) != \(value) goto decided")
-                }
-                writer.add(chain, "ct state invalid,untracked meta mark & \(marks.mask) != 0 goto decided")
-                writer.add(chain, "meta mark & \(marks.mask) != 0 meta mark set meta mark & \(~marks.mask)")
-                // A connection that begins anew where the kernel still has an old one is not the one that was passed.
-                writer.add(
-                    chain,
-                    "tcp flags & 2 != 0 ct mark & \(marks.mask) != 0 ct mark & \(marks.mask) != \(marks.blocked) "
-                        + "ct mark set ct mark & \(~marks.mask)")
-            }
-            for (index, item) in items.enumerated() { writer.add(item, at: index, chain: chain, interface: name) }
         }
         if let marks { writer.addDecisions(marks) }
         if (inbound + outbound).contains(where: \.match.lacksPayload) { writer.addPayloadless() }
+        // To ask for a packet's state is to ask for connection tracking, and that puts fragments together before they come
+        // here: a script would see none of what a later fragment carries.
+        if !writer.rules.contains(where: { $0.text.contains("ct state") }) {
+            writer.addFirst("inbound", "ct state invalid counter")
+        }
         return writer.rules
     }
+
+    /// The chains whose rules count what the items decide.
+    static let nftablesItemChains = ["inbound", "inbound_flow", "outbound", "outbound_flow"]
 }
 
 /// A rule for the kernel.
@@ -99,6 +85,29 @@ private struct NftablesWriter {
 
     mutating func add(_ chain: String, _ text: String, item: Int? = nil) {
         rules.append(PlanRule(chain: chain, text: text, item: item))
+    }
+
+    mutating func addFirst(_ chain: String, _ text: String) {
+        rules.insert(PlanRule(chain: chain, text: text, item: nil), at: 0)
+    }
+
+    /// What is asked before the items.
+    mutating func begin(_ chain: String, interface: String) {
+        if !plan.filtersLoopback { add(chain, "\(interface) \"lo\" accept") }
+        // An answer that goes out by `lo` comes in there.
+        if chain == "outbound" || plan.filtersLoopback {
+            add(chain, "meta mark \(KernelPlan.answerMark) counter accept")
+        }
+        guard let marks = plan.marks else { return }
+        add(chain, "meta mark & \(marks.mask) != 0 jump marked")
+        add(chain, "meta mark & \(marks.mask) != 0 goto decided")
+        // A connection that begins anew where the kernel still has an old one is not the one that was passed.
+        add(
+            chain,
+            "tcp flags & 2 != 0 ct mark & \(marks.mask) != 0 ct mark & \(marks.mask) != \(marks.blocked) "
+                + "ct mark set ct mark & \(~marks.mask)")
+        // What a connection tracking helper expects begins with the mark of its master, whose flow it is not.
+        add(chain, "ct mark & \(marks.mask) != 0 ct status & 1 == 0 goto \(chain)_flow")
     }
 
     mutating func add(_ item: PlanItem, at index: Int, chain: String, interface: String) {
@@ -149,10 +158,6 @@ private struct NftablesWriter {
             guard name.allSatisfy(\.isPlain) else { return nil }
             text += "\(interface) \"\(name)\" "
         }
-        if let mark = match.connectionMark, let marks = plan.marks {
-            // What a connection tracking helper expects begins with the mark of its master, whose flow it is not.
-            text += "ct status & 1 == 0 ct mark & \(marks.mask) == \(mark) "
-        }
         if let family = match.family {
             text += family == .inet4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 "
             for (end, word) in [(match.source, "saddr"), (match.destination, "daddr")] {
@@ -175,6 +180,7 @@ private struct NftablesWriter {
                 text += "@th,0,8 \(Self.set(match.icmpTypes.map { "\($0)" })) "
             }
         }
+        if let mark = match.connectionMark, let marks = plan.marks { text += "ct mark & \(marks.mask) == \(mark) " }
         return text
     }
 
@@ -184,12 +190,23 @@ private struct NftablesWriter {
 
     /// What a worker has decided about a flow comes back in its packet's mark: the connection takes it over, and the
     /// packet goes the decided way, for the connection may be none that is tracked.
+    ///
+    /// A mark that somebody restored from its connection tells nothing new, and one of another value is not ours: it is
+    /// taken off, and the rules are asked.
     mutating func addDecisions(_ marks: Configuration.FlowMarks) {
+        let unmarked = "meta mark set meta mark & \(~marks.mask)"
+        for value in marks.values {
+            add(
+                "marked",
+                "meta mark & \(marks.mask) == \(value) ct mark & \(marks.mask) == \(value) "
+                    + "ct state new,established,related \(unmarked)")
+        }
+        add("marked", marks.values.map { "meta mark & \(marks.mask) != \($0) " }.joined() + unmarked)
         for value in marks.values {
             add("decided", "meta mark & \(marks.mask) == \(value) ct mark set ct mark & \(~marks.mask) | \(value)")
         }
         add("decided", "meta mark & \(marks.mask) == \(marks.blocked) drop")
-        add("decided", "meta mark set meta mark & \(~marks.mask) accept")
+        add("decided", "\(unmarked) accept")
     }
 
     /// Passes what has no payload, and returns with the rest: no length that a header could have is left out.

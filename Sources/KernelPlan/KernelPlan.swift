@@ -45,6 +45,20 @@ public struct KernelPlan: Sendable, Equatable {
         return plan
     }
 
+    /// The items as they are asked: where marks tell of decided flows, those of such flows have a list of their own, so
+    /// that no other packet is asked for its mark more than once.
+    var lists: [ItemList] {
+        [true, false].flatMap { isInbound in
+            let items = Array((isInbound ? inbound : outbound).enumerated())
+            guard marks != nil else { return [ItemList(isInbound: isInbound, isOfFlows: false, items: items)] }
+            let unmarked = items.filter { $0.element.match.connectionMark == nil }
+            return [
+                ItemList(isInbound: isInbound, isOfFlows: false, items: unmarked),
+                ItemList(isInbound: isInbound, isOfFlows: true, items: items),
+            ]
+        }
+    }
+
     /// Whether there are packets that the daemon is not asked about.
     public var decidesPackets: Bool { (inbound + outbound).contains { $0.action == .accept || $0.action == .drop } }
 
@@ -72,6 +86,14 @@ public struct KernelPlan: Sendable, Equatable {
         }
         return found
     }
+}
+
+/// The items of a hook for some packets, with their places in the hook's list.
+struct ItemList {
+    let isInbound: Bool
+    /// Whether it is for the packets of flows that have a mark.
+    let isOfFlows: Bool
+    let items: [(offset: Int, element: PlanItem)]
 }
 
 /// Which packets may belong to a state, by the hook that they meet.

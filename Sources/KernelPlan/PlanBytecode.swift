@@ -42,6 +42,17 @@ enum PlanBytecode {
             ])
     }
 
+    /// Matches ICMP packets of one of several types, where nothing stands between the IP header's fixed part and theirs;
+    /// nil for one type, and for more than the kernel takes in a program.
+    static func icmpTypes(_ types: [UInt8], _ family: Configuration.Family) -> String? {
+        guard types.count > 1, types.count <= maximumInstructions - 3 else { return nil }
+        let comparisons = types.enumerated().map { "21 \(types.count - $0.offset) 0 \($0.element)" }
+        return program(["48 0 0 \(family == .inet4 ? 20 : 40)"] + comparisons + ["6 0 0 0", "6 0 0 65535"])
+    }
+
+    /// XT_BPF_MAX_NUM_INSTR (linux/netfilter/xt_bpf.h).
+    private static let maximumInstructions = 64
+
     private static func program(_ instructions: [String]) -> String {
         ([String(instructions.count)] + instructions).joined(separator: ",")
     }

@@ -12,6 +12,14 @@ public struct PlanCounters: Sendable, Equatable {
         /// None.
         public init() {}
 
+        /// What `a` has counted and `b` has not.
+        public static func - (a: Traffic, b: Traffic) -> Traffic {
+            var difference = a
+            difference.packets &-= b.packets
+            difference.bytes &-= b.bytes
+            return difference
+        }
+
         /// The sum of two.
         public static func + (a: Traffic, b: Traffic) -> Traffic {
             var sum = a
@@ -27,6 +35,22 @@ public struct PlanCounters: Sendable, Equatable {
     public internal(set) var outbound: [Traffic?]
     /// Packets of both hooks that passed for want of a payload, where the kernel counts them together.
     public internal(set) var payloadless = Traffic()
+
+    /// What two listings of one plan have counted together.
+    public static func + (a: PlanCounters, b: PlanCounters) -> PlanCounters { a.merged(b, +) }
+
+    /// What `a` has counted and `b`, an earlier listing of the same plan, has not.
+    public static func - (a: PlanCounters, b: PlanCounters) -> PlanCounters { a.merged(b, -) }
+
+    private func merged(_ other: PlanCounters, _ merge: (Traffic, Traffic) -> Traffic) -> PlanCounters {
+        func merged(_ a: [Traffic?], _ b: [Traffic?]) -> [Traffic?] {
+            zip(a, b).map { a, b in a.map { merge($0, b ?? Traffic()) } }
+        }
+        var result = PlanCounters(
+            inbound: merged(inbound, other.inbound), outbound: merged(outbound, other.outbound))
+        result.payloadless = merge(payloadless, other.payloadless)
+        return result
+    }
 
     /// The packets that some items of a plan decided.
     public func sum(_ plan: KernelPlan, _ isWanted: (PlanItem) -> Bool) -> Traffic {
@@ -59,9 +83,10 @@ extension KernelPlan {
             counted[chain, default: []].append(traffic)
         }
         var counters = emptyCounters
-        for (chain, list) in [("inbound", \PlanCounters.inbound), ("outbound", \PlanCounters.outbound)] {
-            let rules = nftablesRules.filter { $0.chain == chain && $0.text.contains("counter") }
-            guard counters.add(counted[chain] ?? [], of: rules, to: list) else { return nil }
+        let counting = nftablesRules.filter { $0.text.contains("counter") }
+        for chain in Self.nftablesItemChains {
+            let rules = counting.filter { $0.chain == chain }
+            guard counters.add(counted[chain] ?? [], of: rules, isInbound: chain.hasPrefix("in")) else { return nil }
         }
         for traffic in counted["payloadless"] ?? [] { counters.payloadless = counters.payloadless + traffic }
         for (index, item) in inbound.enumerated() where item.match.lacksPayload { counters.inbound[index] = nil }
@@ -69,19 +94,24 @@ extension KernelPlan {
         return counters
     }
 
-    /// The counters in listings of the table `mangle` by `iptables-save -c` and `ip6tables-save -c`; nil where the rules
-    /// there are not this plan's.
-    public func counters(inIptables listing: String, inIp6tables listing6: String) -> PlanCounters? {
+    /// A listing of our table by `nft list table` without what its rules have counted.
+    public static func withoutCounters(nftables listing: String) -> String {
+        var isCount = false
+        return listing.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).compactMap { word in
+            defer { isCount = word.elementsEqual("packets".utf8) || word.elementsEqual("bytes".utf8) }
+            return isCount ? nil : String(Substring(word))
+        }.joined(separator: " ")
+    }
+
+    /// The counters in listings for IPv4 and IPv6; nil where the rules there are not this plan's.
+    public func counters(inIptables inet4: IptablesListing, _ inet6: IptablesListing) -> PlanCounters? {
         var counters = emptyCounters
-        for (family, listing) in [(Configuration.Family.inet4, listing), (.inet6, listing6)] {
-            let lines = listing.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 3) }
-            for (chain, list) in [("npflua-in", \PlanCounters.inbound), ("npflua-out", \PlanCounters.outbound)] {
-                let counted = lines.filter { $0.count >= 3 && $0[1] == "-A" && $0[2] == chain }.compactMap { words in
-                    let parts = words[0].split { "[:]".contains($0) }
-                    return parts.count == 2 ? PlanCounters.Traffic(parts[0], parts[1]) : nil
-                }
-                let rules = iptablesRules(family).filter { $0.chain == chain }
-                guard counters.add(counted, of: rules, to: list) else { return nil }
+        for (family, listing) in [(Configuration.Family.inet4, inet4), (.inet6, inet6)] {
+            let all = iptablesRules(family)
+            for chain in Self.iptablesItemChains {
+                let rules = all.filter { $0.chain == chain }
+                let isInbound = chain.hasPrefix("npflua-in")
+                guard counters.add(listing.counted[chain] ?? [], of: rules, isInbound: isInbound) else { return nil }
             }
         }
         return counters
@@ -94,10 +124,9 @@ extension KernelPlan {
 
 extension PlanCounters {
     /// Adds what the rules of a chain have counted; false where they are not as many.
-    fileprivate mutating func add(
-        _ counted: [Traffic], of rules: [PlanRule], to list: WritableKeyPath<PlanCounters, [Traffic?]>
-    ) -> Bool {
+    fileprivate mutating func add(_ counted: [Traffic], of rules: [PlanRule], isInbound: Bool) -> Bool {
         guard counted.count == rules.count else { return false }
+        let list = isInbound ? \PlanCounters.inbound : \PlanCounters.outbound
         for (traffic, rule) in zip(counted, rules) {
             guard let item = rule.item else { continue }
             self[keyPath: list][item] = (self[keyPath: list][item] ?? Traffic()) + traffic
@@ -107,6 +136,13 @@ extension PlanCounters {
 }
 
 extension PlanCounters.Traffic {
+    /// Of `[packets:bytes]`.
+    init?(_ word: Substring.UTF8View) {
+        let parts = word.split { "[:]".utf8.contains($0) }
+        guard parts.count == 2 else { return nil }
+        self.init(Substring(parts[0]), Substring(parts[1]))
+    }
+
     fileprivate init?(_ packets: Substring, _ bytes: Substring) {
         guard let packets = UInt64(packets), let bytes = UInt64(bytes) else { return nil }
         (self.packets, self.bytes) = (packets, bytes)

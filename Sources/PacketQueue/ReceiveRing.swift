@@ -21,7 +21,11 @@ struct ReceiveRing: ~Copyable {
     private var offset = 0
 
     init(slots: Int) throws(PacketQueueError) {
-        memory = try MappedMemory(size: slots * Self.stride)
+        do throws(Errno) {
+            memory = try MappedMemory(size: slots * Self.stride)
+        } catch {
+            throw PacketQueueError(memory: error)
+        }
         unsafe vectors = .allocate(capacity: slots)
         unsafe headers = .allocate(capacity: slots)
         for index in 0..<slots {

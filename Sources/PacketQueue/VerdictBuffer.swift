@@ -28,7 +28,11 @@ package struct VerdictBuffer: ~Copyable {
     /// Room for one verdict for each of `capacity` packets.
     package init(queueNumber: UInt16, capacity: Int) throws(PacketQueueError) {
         self.queueNumber = queueNumber
-        memory = try MappedMemory(size: capacity * Self.verdictSize)
+        do throws(Errno) {
+            memory = try MappedMemory(size: capacity * Self.verdictSize)
+        } catch {
+            throw PacketQueueError(memory: error)
+        }
     }
 
     /// Accepts `id`, all of whose predecessors have their verdict.

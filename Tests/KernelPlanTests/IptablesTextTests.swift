@@ -40,15 +40,13 @@ struct IptablesTextTests {
         (
             "pass in final on wan.100 all apply \"p\"",
             [
-                "-i wan.100 -m conntrack ! --ctstatus EXPECTED -m connmark --mark 2147483648/3221225472 RETURN",
-                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 6 RETURN",
-                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 17 RETURN",
+                "-i wan.100 -p 6 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE RETURN",
+                "-i wan.100 -p 17 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE RETURN",
                 "-i wan.100 NFQUEUE",
             ],
             [
-                "-i wan.100 -m conntrack ! --ctstatus EXPECTED -m connmark --mark 2147483648/3221225472 RETURN",
-                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 6 RETURN",
-                "-i wan.100 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE -p 17 RETURN",
+                "-i wan.100 -p 6 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE RETURN",
+                "-i wan.100 -p 17 -m conntrack ! --ctstate NEW -m bpf --bytecode BYTECODE RETURN",
                 "-i wan.100 NFQUEUE",
             ]
         ),
@@ -65,16 +63,28 @@ struct IptablesTextTests {
         }
     }
 
-    /// The rules of the third line, without what all of them have and with one name for all programs.
-    private static func rules(_ text: String) -> [String] {
-        text.split(separator: "\n").filter { $0.contains("npf.conf:3") }.map { line in
+    /// Only flows with a mark are asked for it.
+    @Test func flowsWithMarksHaveAListOfTheirOwn() throws {
+        let text = "procedure \"p\" { lua: call f }\ngroup default {\npass in proto tcp to any port 22 apply \"p\"\n}\n"
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+        let plan = KernelPlan(
+            compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
+        let isOfSSH = "-p 6 -m multiport --dports 22"
+        #expect(Self.rules(plan.iptablesRestore(.inet4)) == ["\(isOfSSH) NFQUEUE"])
+        #expect(
+            Self.rules(plan.iptablesRestore(.inet4), of: "npflua-in-flow")
+                == ["\(isOfSSH) -m connmark --mark 2147483648/3221225472 RETURN", "\(isOfSSH) NFQUEUE"])
+    }
+
+    /// The rules of the third line in a chain, without what all of them have and with one name for all programs.
+    private static func rules(_ text: String, of chain: String = "npflua-in") -> [String] {
+        text.split(separator: "\n").filter { $0.hasPrefix("-A \(chain) ") && $0.contains("npf.conf:3") }.map { line in
             var words = line.split(separator: " ").map(String.init)
             while let start = words.firstIndex(where: { $0.hasPrefix("\"") && !$0.hasPrefix("\"npf") }),
                 let end = words[start...].firstIndex(where: { $0.hasSuffix("\"") })
             {
                 words.replaceSubrange(start...end, with: ["BYTECODE"])
             }
-            #expect(words.starts(with: ["-A", "npflua-in"]))
             let remark = words.firstIndex(of: "comment")! - 1
             #expect(words[remark...].starts(with: ["-m", "comment", "--comment", "\"npf.conf:3\"", "-j"]))
             let queue = words[remark...].contains("NFQUEUE")
@@ -117,19 +127,33 @@ struct IptablesTextTests {
         return unsafe !ruleset.evaluate(headers, bytes: packet.span.bytes, interface: 0, direction: .in).blocks
     }
 
-    /// The programs of a plan for a family: what is unreadable, and what has no payload.
-    private static func programs(_ family: Configuration.Family) throws -> (unreadable: String, payloadless: String) {
+    /// The programs of a plan for a family: what is unreadable, what has no payload, and ICMP errors.
+    private static func programs(
+        _ family: Configuration.Family
+    ) throws -> (unreadable: String, payloadless: String, icmpErrors: String) {
         let text = "procedure \"p\" { lua: call f, payload }\ngroup default {\npass in all apply \"p\"\n}\n"
         let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
         // The outbound default keeps what is unreadable, the inbound rule the other.
         let plan = KernelPlan(
             compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
         let lines = plan.iptablesRestore(family).split(separator: "\n").filter { $0.contains("--bytecode") }
-        func program(_ chain: String, _ mark: String) -> String {
-            let line = lines.first { $0.contains("-A \(chain)") && $0.contains(mark) }!
+        func program(_ words: String, _ mark: String) -> String {
+            let line = lines.first { $0.contains("-A \(words)") && $0.contains(mark) }!
             return String(line.split(separator: "\"")[1])
         }
-        return (program("npflua-out", "npflua\""), program("npflua-in", "npf.conf:3"))
+        return (
+            program("npflua-out", "npflua\""), program("npflua-in", "npf.conf:3"),
+            program("npflua-out -p \(family == .inet4 ? 1 : 58)", "npflua\"")
+        )
+    }
+
+    @Test func bytecodeKnowsICMPErrors() throws {
+        let (inet4, inet6) = (try Self.programs(.inet4).icmpErrors, try Self.programs(.inet6).icmpErrors)
+        for type in UInt8.min...UInt8.max {
+            #expect(
+                try Self.accepts(inet4, ipv4(.icmp, [type, 0, 0, 0])) == [3, 4, 5, 11, 12].contains(type), "\(type)")
+            #expect(try Self.accepts(inet6, ipv6(.icmpv6, [type, 0, 0, 0])) == (1...4).contains(type), "\(type)")
+        }
     }
 
     @Test func bytecodeKnowsWhatHasNoPayload() throws {

@@ -10,10 +10,16 @@ import Testing
         add table inet npflua
         add chain inet npflua inbound { type filter hook prerouting priority dstnat + 10; policy accept; }
         add chain inet npflua outbound { type filter hook postrouting priority mangle; policy accept; }
+        add chain inet npflua inbound_flow
+        add chain inet npflua outbound_flow
+        add chain inet npflua marked
         add chain inet npflua decided
         add chain inet npflua payloadless
         flush chain inet npflua inbound
         flush chain inet npflua outbound
+        flush chain inet npflua inbound_flow
+        flush chain inet npflua outbound_flow
+        flush chain inet npflua marked
         flush chain inet npflua decided
         flush chain inet npflua payloadless
 
@@ -85,40 +91,58 @@ import Testing
         let passed = "3221225472 == 2147483648"
         func early(_ chain: String) -> [String] {
             [
-                "meta mark & \(blocked) ct mark & 3221225472 != 1073741824 goto decided",
-                "meta mark & \(passed) ct mark & 3221225472 != 2147483648 goto decided",
-                "ct state invalid,untracked meta mark & 3221225472 != 0 goto decided",
-                "meta mark & 3221225472 != 0 meta mark set meta mark & 1073741823",
+                "meta mark & 3221225472 != 0 jump marked",
+                "meta mark & 3221225472 != 0 goto decided",
                 "tcp flags & 2 != 0 ct mark & 3221225472 != 0 ct mark & 3221225472 != 1073741824 ct mark set ct mark & 1073741823",
+                "ct mark & 3221225472 != 0 ct status & 1 == 0 goto \(chain)_flow",
             ]
-            .map { "\(chain) \($0)" } + unreadable.map { "\(chain) \($0) counter \(queue) comment \"npflua\"" } + [
+            .map { "\(chain) \($0)" }
+        }
+        func own(_ chain: String) -> [String] {
+            unreadable.map { "\(chain) \($0) counter \(queue) comment \"npflua\"" } + [
                 "\(chain) meta nfproto ipv4 meta l4proto 1 @th,0,8 { 3, 4, 5, 11, 12 } counter \(errors)",
                 "\(chain) meta nfproto ipv6 meta l4proto 58 @th,0,8 { 1, 2, 3, 4 } counter \(errors)",
-                "\(chain) ct status & 1 == 0 ct mark & \(blocked) counter drop comment \"npflua\"",
             ]
         }
-        let tcp =
-            "inbound iifname \"eth0\" meta nfproto ipv6 ip6 daddr 2001:db8::/32 meta l4proto 6 th sport { 22, 80-99 }"
-        let dns = "inbound iifname \"eth0\" meta l4proto { 6, 17 } th dport 53"
-        let expected =
-            ["inbound ct state invalid counter", "inbound iifname \"lo\" accept"] + early("inbound") + [
+        let isBlocked = "ct mark & \(blocked) counter drop comment \"npflua\""
+        func inbound(_ chain: String) -> [String] {
+            let tcp =
+                "iifname \"eth0\" meta nfproto ipv6 ip6 daddr 2001:db8::/32 meta l4proto 6 th sport { 22, 80-99 }"
+            let dns = "iifname \"eth0\" meta l4proto { 6, 17 } th dport 53"
+            let rules = [
                 "\(tcp) counter \(queue) comment \"npf.conf:5\"",
-                "inbound meta l4proto 6 tcp flags & 18 == 2 counter accept comment \"npf.conf:6\"",
-                "inbound meta l4proto 1 @th,0,16 772 counter accept comment \"npf.conf:7\"",
-                "inbound iifname \"eth0\" ct status & 1 == 0 ct mark & \(passed) meta l4proto { 6, 17 } th dport 53 counter accept comment \"npf.conf:8\"",
+                "meta l4proto 6 tcp flags & 18 == 2 counter accept comment \"npf.conf:6\"",
+                "meta l4proto 1 @th,0,16 772 counter accept comment \"npf.conf:7\"",
+                "\(dns) ct mark & \(passed) counter accept comment \"npf.conf:8\"",
                 "\(dns) jump payloadless",
                 "\(dns) counter \(queue) comment \"npf.conf:8\"",
-                "inbound counter drop comment \"npflua\"",
-                "outbound oifname \"lo\" accept",
-                "outbound meta mark 1313883648 counter accept",
-            ] + early("outbound") + [
-                "outbound meta nfproto ipv4 ip saddr { 0.0.0.0-9.255.255.255, 11.0.0.0-255.255.255.255 } ip daddr 0.0.0.1-0.0.0.3 counter accept comment \"npf.conf:4\"",
-                "outbound counter drop comment \"npflua\"",
-                "decided meta mark & 3221225472 == 1073741824 ct mark set ct mark & 1073741823 | 1073741824",
-                "decided meta mark & 3221225472 == 2147483648 ct mark set ct mark & 1073741823 | 2147483648",
-                "decided meta mark & 3221225472 == 1073741824 drop",
-                "decided meta mark set meta mark & 1073741823 accept",
+                "counter drop comment \"npflua\"",
             ]
+            // Only flows with a mark are asked for it.
+            return rules.filter { chain == "inbound_flow" || !$0.contains("ct mark") }.map { "\(chain) \($0)" }
+        }
+        func outbound(_ chain: String) -> [String] {
+            [
+                "\(chain) meta nfproto ipv4 ip saddr { 0.0.0.0-9.255.255.255, 11.0.0.0-255.255.255.255 } ip daddr 0.0.0.1-0.0.0.3 counter accept comment \"npf.conf:4\"",
+                "\(chain) counter drop comment \"npflua\"",
+            ]
+        }
+        let unmarked = "meta mark set meta mark & 1073741823"
+        let isTracked = "ct state new,established,related"
+        var expected = ["inbound iifname \"lo\" accept"] + early("inbound") + own("inbound") + inbound("inbound")
+        expected += own("inbound_flow") + ["inbound_flow \(isBlocked)"] + inbound("inbound_flow")
+        expected += ["outbound oifname \"lo\" accept", "outbound meta mark 1313883648 counter accept"]
+        expected += early("outbound") + own("outbound") + outbound("outbound")
+        expected += own("outbound_flow") + ["outbound_flow \(isBlocked)"] + outbound("outbound_flow")
+        expected += [
+            "marked meta mark & \(blocked) ct mark & \(blocked) \(isTracked) \(unmarked)",
+            "marked meta mark & \(passed) ct mark & \(passed) \(isTracked) \(unmarked)",
+            "marked meta mark & 3221225472 != 1073741824 meta mark & 3221225472 != 2147483648 \(unmarked)",
+            "decided meta mark & 3221225472 == 1073741824 ct mark set ct mark & 1073741823 | 1073741824",
+            "decided meta mark & 3221225472 == 2147483648 ct mark set ct mark & 1073741823 | 2147483648",
+            "decided meta mark & 3221225472 == 1073741824 drop",
+            "decided \(unmarked) accept",
+        ]
         let rules = try Self.rules(plan.nftables)
         #expect(Array(rules.prefix(expected.count)) == expected, "\(rules.joined(separator: "\n"))")
         let payloadless = rules.dropFirst(expected.count)
@@ -203,6 +227,15 @@ struct LiveKernelPlanTests {
                 		type filter hook postrouting priority mangle; policy accept;
                 	}
 
+                	chain inbound_flow {
+                	}
+
+                	chain outbound_flow {
+                	}
+
+                	chain marked {
+                	}
+
                 	chain decided {
                 	}
 
@@ -243,18 +276,17 @@ struct LiveKernelPlanTests {
             func rules() throws -> [String] {
                 try Self.run(["\(iptables)-save"]).split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
             }
-            func has(_ jump: IptablesJump) throws -> Bool { try Command.run([iptables] + jump.check).status == 0 }
+            func listing() throws -> IptablesListing {
+                try IptablesListing(Self.run(["\(iptables)-save"] + KernelPlan.iptablesSaveArguments))
+            }
             func install(_ plan: KernelPlan) throws -> [String] {
-                try restore(plan.iptablesRestore(iptables == "iptables" ? .inet4 : .inet6))
-                for jump in KernelPlan.iptablesJumps where try !has(jump) { _ = try Self.run([iptables] + jump.add) }
+                try restore(plan.iptablesRestore(iptables == "iptables" ? .inet4 : .inet6, over: listing()))
+                guard try listing().isComplete else { throw Failed(what: "something is missing") }
                 return try rules()
             }
             func remove() throws -> [String] {
                 try restore(KernelPlan.iptablesIdle)
-                for jump in KernelPlan.iptablesJumps {
-                    while try has(jump) { _ = try Self.run([iptables] + jump.delete) }
-                }
-                try restore(KernelPlan.iptablesRemoval)
+                try restore(KernelPlan.iptablesRemoval(of: listing()))
                 return try rules()
             }
 
@@ -274,7 +306,7 @@ struct LiveKernelPlanTests {
             guard try remove() == removed else { throw Failed(what: "a second removal changes something") }
             return (before, installed, again, idle, removed)
         }
-        let chains: Set = [":npflua-in - [0:0]", ":npflua-out - [0:0]", ":npflua-decided - [0:0]"]
+        let chains = Set(["in", "in-flow", "out", "out-flow", "marked", "decided"].map { ":npflua-\($0) - [0:0]" })
         let jumps: Set = ["-A PREROUTING -j npflua-in", "-A POSTROUTING -j npflua-out"]
         func ours(_ rules: [String]) -> [String] { rules.filter { !before.contains($0) }.sorted() }
         #expect(
