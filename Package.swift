@@ -85,7 +85,7 @@ let package = Package(
         library("ConnectionTracking", ["CMnl", "SystemSupport"]),
         library("PcapFilter", ["CPcap", "Packet"]),
         library("Procedures", ["CaptureFile", "Packet", "SystemSupport"]),
-        library("States", ["Packet"]),
+        library("States", ["CLinuxShim", "Packet"]),
 
         // Level 4.
         library(
@@ -160,7 +160,7 @@ let package = Package(
             of: "Engine",
             [
                 "AddressTables", "CAllocationCounter", "CLua", "CLuaShim", "ConfigLanguage", "ControlProtocol",
-                "LuaRuntime", "Luadata", "Packet", "Procedures", "Ruleset", "ScriptModules", "SystemSupport",
+                "LuaRuntime", "Luadata", "Packet", "Procedures", "Ruleset", "ScriptModules", "States", "SystemSupport",
                 "TestSupport",
             ], vectors: true),
         .testTarget(

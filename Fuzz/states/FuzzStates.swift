@@ -54,7 +54,8 @@ private func handle(
         let key = unsafe table.key(
             headers, packet: packet.bytes, interface: UInt32(argument & 3), direction: kind & 16 == 0 ? .in : .out)
     else { return }
-    table.prefetch(key)
+    table.prefetchIndex(key)
+    table.prefetchState(key)
     let before = (table.count, table.statistics.invalid)
     let lookup = unsafe table.lookup(key, headers, packet: packet.bytes, now: now)
     switch lookup {

@@ -165,13 +165,46 @@ public struct Filter: ~Copyable {
     ///
     /// A procedure may change it in place; its checksums are right again when this returns.
     public mutating func decide(_ packet: UnsafeMutableRawBufferPointer, from origin: PacketOrigin) -> Decision {
-        // The queue may show less of a packet than there is.
+        let length = unsafe countBytes(packet, origin)
+        guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes, originalLength: length) else {
+            return unsafe refuseMalformed(packet, length)
+        }
+        return unsafe decide(packet, length, headers, nil, from: origin)
+    }
+
+    /// Decides a packet of a batch.
+    ///
+    /// - Parameter prepared: what the batch has prepared of this packet, if anything.
+    package mutating func decide(
+        _ packet: UnsafeMutableRawBufferPointer, _ prepared: UnsafePointer<PreparedPacket>?, from origin: PacketOrigin
+    ) -> Decision {
+        guard let prepared = unsafe prepared else { return unsafe decide(packet, from: origin) }
+        let length = unsafe countBytes(packet, origin)
+        guard let headers = unsafe prepared.pointee.headers else { return unsafe refuseMalformed(packet, length) }
+        return unsafe decide(packet, length, headers, prepared.pointee.key, from: origin)
+    }
+
+    /// Bytes of the packet, of which the queue may show fewer.
+    @inline(__always)
+    private func countBytes(_ packet: UnsafeMutableRawBufferPointer, _ origin: PacketOrigin) -> Int {
         let length = unsafe max(origin.originalLength, packet.count)
         totals.bytes.add(UInt64(truncatingIfNeeded: length))
-        guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes, originalLength: length) else {
-            if packet.count < length { totals.headersCut.add() } else { totals.malformed.add() }
-            return Decision(.block, .malformed)
-        }
+        return length
+    }
+
+    private func refuseMalformed(_ packet: UnsafeMutableRawBufferPointer, _ length: Int) -> Decision {
+        if packet.count < length { totals.headersCut.add() } else { totals.malformed.add() }
+        return Decision(.block, .malformed)
+    }
+
+    /// - Parameters:
+    ///   - length: bytes of the packet, of which the queue may show fewer.
+    ///   - key: the packet's key, if it was prepared.
+    @inline(__always)
+    private mutating func decide(
+        _ packet: UnsafeMutableRawBufferPointer, _ length: Int, _ headers: PacketHeaders, _ key: StateKey?,
+        from origin: PacketOrigin
+    ) -> Decision {
         if headers.family == .ipv4 ? dropsIPv4Options : dropsIPv6Options, unsafe headers.haveOptions(packet) {
             totals.optionsDropped.add()
             return Decision(.block, .options)
@@ -189,7 +222,7 @@ public struct Filter: ~Copyable {
 
         var decision = Decision(.block, .nomatch)
         var procedure: Int32 = -1
-        if let state = unsafe connection(of: headers, packet, origin, &decision) {
+        if let state = unsafe connection(of: headers, packet, origin, key, &decision) {
             decision.verdict = .pass
             decision.cause = .state
             decision.entry = max(state.entry, 0)
@@ -212,7 +245,7 @@ public struct Filter: ~Copyable {
             decision.cause = .rule
             decision.isAnswered = match.blocks && match.returnPolicy.answers(headers)
             procedure = match.procedure
-            if !match.blocks && match.state != .none { unsafe remember(match, headers, packet, origin, &decision) }
+            if !match.blocks && match.state != .none { unsafe remember(match, headers, packet, origin, key, &decision) }
         }
         if procedure >= 0 { unsafe run(procedure, on: packet, headers, origin, &decision) }
         countOutcome(of: decision)

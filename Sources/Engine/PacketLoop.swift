@@ -14,6 +14,8 @@ struct PacketLoop: ~Copyable {
     private var isDecidingSegments = false
     /// More than a burst of datagrams has (128).
     private static let segmentsOfABurst: UInt32 = 1024
+    /// The packets of `queue`, prepared; empty where that would not pay.
+    private var batch = PreparedBatch(capacity: PacketQueue.capacity)
     private let mailbox: WorkerMailbox
     private var filter: UnsafeMutablePointer<Filter>
     private var interfaces = InterfaceTable()
@@ -82,7 +84,10 @@ struct PacketLoop: ~Copyable {
                 continue
             }
             tables.enter()
-            for index in 0..<count { try decide(queue.packet(at: index), time: time, clock: clock) }
+            prepare(count)
+            for index in 0..<count {
+                try unsafe decide(queue.packet(at: index), batch[index], time: time, clock: clock)
+            }
             tables.leave()
             try queue.sendVerdicts()
             unsafe filter.pointee.publishStates()
@@ -91,8 +96,24 @@ struct PacketLoop: ~Copyable {
         }
     }
 
+    /// Prepares the packets that have come, where many states make that pay.
+    private mutating func prepare(_ count: Int) {
+        batch.removeAll()
+        guard unsafe filter.pointee.gainsFromPreparing(count) else { return }
+        for index in 0..<count {
+            let packet = queue.packet(at: index)
+            unsafe batch.append(
+                packet.payload, originalLength: packet.originalLength, interface: packet.interface,
+                direction: packet.direction, for: filter.pointee)
+        }
+        unsafe batch.prefetchStates(of: filter.pointee)
+    }
+
+    /// - Parameter prepared: what was prepared of the packet, if anything.
     @inline(__always)
-    private mutating func decide(_ packet: QueuedPacket, time: Int64, clock: Int64) throws(PacketQueueError) {
+    private mutating func decide(
+        _ packet: QueuedPacket, _ prepared: UnsafePointer<PreparedPacket>?, time: Int64, clock: Int64
+    ) throws(PacketQueueError) {
         // A batch of packets whose scripts all reach their limits is slow, not stuck.
         mailbox.turns.add()
         guard mailbox.isInspecting else { return queue.accept(packet.id) }
@@ -100,14 +121,13 @@ struct PacketLoop: ~Copyable {
             if unsafe filter.pointee.failOpen { queue.accept(packet.id) } else { queue.drop(packet.id) }
             return
         }
-        let direction: Direction = packet.isInbound ? .in : .out
-        let index = direction == .in ? packet.inInterface : packet.outInterface
-        let (interface, name) = unsafe interfaces.find(index)
+        let (interface, name) = unsafe interfaces.find(packet.interface)
         let decision = unsafe filter.pointee.decide(
-            packet.payload,
+            packet.payload, prepared,
             from: PacketOrigin(
-                interface: interface, interfaceIndex: index, interfaceName: name, direction: direction, time: time,
-                clock: clock, mark: packet.mark, originalLength: packet.originalLength))
+                interface: interface, interfaceIndex: packet.interface, interfaceName: name,
+                direction: packet.direction, time: time, clock: clock, mark: packet.mark,
+                originalLength: packet.originalLength))
 
         if decision.isForNextWorker, let nextQueue { return queue.handOn(packet.id, to: nextQueue) }
         guard decision.connectionMark == 0 else {
@@ -151,7 +171,8 @@ struct PacketLoop: ~Copyable {
         while true {
             let count = try queue.receive()
             if count == 0 { return }
-            for index in 0..<count { try decide(queue.packet(at: index), time: time, clock: clock) }
+            // What is prepared is of the batch that the burst came in.
+            for index in 0..<count { try unsafe decide(queue.packet(at: index), nil, time: time, clock: clock) }
             try queue.sendVerdicts()
         }
     }
@@ -165,9 +186,8 @@ struct PacketLoop: ~Copyable {
         let length = unsafe Refusal.write(answering: packet.payload.bytes, headers: headers, into: &buffer)
         guard length > 0 else { return }
         // An answer that cannot be sent is lost like any other packet.
-        let interface = packet.isInbound ? packet.inInterface : packet.outInterface
         let sent: ()? = unsafe try? answers?.send(
-            UnsafeRawBufferPointer(rebasing: answer[..<length]), interface: interface)
+            UnsafeRawBufferPointer(rebasing: answer[..<length]), interface: packet.interface)
         if sent != nil { unsafe filter.pointee.countAnswer() }
     }
 
@@ -209,6 +229,11 @@ struct PacketLoop: ~Copyable {
 }
 
 extension QueuedPacket {
+    fileprivate var direction: Direction { isInbound ? .in : .out }
+
+    /// The index of the interface at which it is queued.
+    fileprivate var interface: UInt32 { isInbound ? inInterface : outInterface }
+
     /// Whether TCP follows the fixed part of the IP header.
     ///
     /// Part of the packet path.

@@ -14,6 +14,9 @@ struct State: BitwiseCopyable {
         static let isStatefulAll = Flags(rawValue: 8)
     }
 
+    /// Bytes from one of its cache lines to the next.
+    static let lineSize = 64
+
     var connection: ConnectionIdentity
     var phase: ConnectionPhase
     var flags: Flags

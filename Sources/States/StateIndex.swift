@@ -1,3 +1,4 @@
+internal import CLinuxShim
 import Glibc
 
 /// Where in the table a connection is, by its hash: in fixed memory, and in two cache lines at most.
@@ -71,9 +72,9 @@ struct StateIndex: ~Copyable {
         }
     }
 
-    /// Reads from a bucket, so that it is near when it is wanted.
+    /// Has the memory of a bucket fetched.
     @inline(__always)
-    func touch(_ hash: UInt64, bucket: Int) -> UInt32 { unsafe line(hash, bucket).pointee }
+    func prefetch(_ hash: UInt64, bucket: Int) { unsafe linux_prefetch(line(hash, bucket)) }
 
     /// The first free slot of a bucket, and how many are taken.
     private func freeSlot(_ hash: UInt64, _ bucket: Int) -> (free: Int, count: Int) {
@@ -101,6 +102,8 @@ struct StateIndex: ~Copyable {
         fileprivate let line: UnsafeMutablePointer<UInt32>
         fileprivate let placeMask: UInt32
         fileprivate var bits: UInt32
+
+        var isEmpty: Bool { bits == 0 }
 
         @inline(__always)
         mutating func next() -> Int? {

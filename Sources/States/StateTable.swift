@@ -1,3 +1,4 @@
+internal import CLinuxShim
 import Glibc
 public import Packet
 
@@ -48,8 +49,6 @@ public struct StateTable: ~Copyable {
     var lag = 0
     /// How entries and procedures of older generations are numbered now, the oldest generation's first.
     var renumberings: [Renumbering] = []
-    /// What `prefetch` has read.
-    private var touched: UInt32 = 0
 
     /// A table without states.
     /// - Parameters:
@@ -106,12 +105,20 @@ public struct StateTable: ~Copyable {
             hasher: hasher)
     }
 
-    /// Brings the state that a key may belong to near, so that a batch of packets waits for memory once.
-    public mutating func prefetch(_ key: StateKey) {
-        touched &+= index.touch(key.hash, bucket: 1)
+    /// Has the memory fetched that tells where a key's state is.
+    ///
+    /// A batch of packets waits for memory once if this is called for all of them, then `prefetchState`, then `lookup`. Both are
+    /// advice: they change nothing, and what they have seen may change.
+    public func prefetchIndex(_ key: StateKey) { index.prefetch(key.hash, bucket: 0) }
+
+    /// Has the state fetched that a key may belong to, once its place in the index is near.
+    public func prefetchState(_ key: StateKey) {
         var candidates = index.candidates(key.hash, bucket: 0)
+        if candidates.isEmpty { index.prefetch(key.hash, bucket: 1) }
         while let place = candidates.next() {
-            touched &+= unsafe UInt32(places[place].generation) &+ UInt32(places[place].decision)
+            let state = unsafe UnsafeRawPointer(places + place)
+            unsafe linux_prefetch(state)
+            unsafe linux_prefetch(state + State.lineSize)
         }
     }
 

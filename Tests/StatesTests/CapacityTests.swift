@@ -211,7 +211,8 @@ struct CapacityTests {
                     let key = fixture.table.key(
                         headers, packet: span, interface: packet.interface, direction: packet.direction)
                 else { continue }
-                fixture.table.prefetch(key)
+                fixture.table.prefetchIndex(key)
+                fixture.table.prefetchState(key)
                 if case .pass = fixture.table.lookup(key, headers, packet: span, now: fixture.now) {
                     passed += 1
                 } else {

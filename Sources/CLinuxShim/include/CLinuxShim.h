@@ -3,7 +3,8 @@
 
 /*
  * What Swift's Glibc module does not show: headers that it leaves out, and
- * functions that glibc declares for _GNU_SOURCE alone. No logic.
+ * functions that glibc declares for _GNU_SOURCE alone; and an instruction that
+ * Swift has no word for. No logic.
  */
 
 #include <linux/capability.h>
@@ -48,5 +49,11 @@ int linux_unshare(int flags);
 int linux_effective_capabilities(uint64_t *capabilities);
 
 char *const *linux_environment(void);
+
+/* Has the processor fetch the cache line at an address; it does not wait for it, and no address is wrong. */
+static inline void linux_prefetch(const void *address)
+{
+	__builtin_prefetch(address);
+}
 
 #endif
