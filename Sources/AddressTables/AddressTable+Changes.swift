@@ -179,9 +179,9 @@ extension AddressTable {
     /// Whether just this network has a live entry; networks around it do not count.
     private func holds(_ key: TableKey, now: Int64) -> Bool {
         let index = unsafe current.pointee.index
-        let reference = unsafe index.pointee.match(key, now: now, any: false)
+        let reference = unsafe index.pointee.match(key, now: now)
         guard !reference.isNone else { return false }
-        return unsafe TableKey(index.pointee.entries[reference.place].prefix) == key
+        return unsafe TableKey(index.pointee.entries[reference.place]) == key
     }
 
     /// Makes a change after those that wait: one of them may be an earlier one of the same worker.

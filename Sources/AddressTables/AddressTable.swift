@@ -99,14 +99,14 @@ public final class AddressTable: Sendable {
     /// Whether an address is in the table, or in a network of it.
     @inline(__always)
     public func contains(_ address: Address, now: Int64) -> Bool {
-        unsafe !current.pointee.index.pointee.match(TableKey(address), now: now, any: true).isNone
+        unsafe current.pointee.index.pointee.contains(TableKey(address), now: now)
     }
 
     /// The entry that an address matches, of several networks the one with the longest prefix; what `npfctl table
     /// NAME test` asks.
     public func lookup(_ address: Address, now: Int64) -> TableEntry? {
         let index = unsafe current.pointee.index
-        let reference = unsafe index.pointee.match(TableKey(address), now: now, any: false)
+        let reference = unsafe index.pointee.match(TableKey(address), now: now)
         guard !reference.isNone else { return nil }
         let entry = unsafe index.pointee.entries + reference.place
         return unsafe TableEntry(entry.pointee.prefix, expires: entry.pointee.expires.load(ordering: .relaxed))

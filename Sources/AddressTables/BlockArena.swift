@@ -1,4 +1,4 @@
-/// Memory for the nodes of a trie: blocks of up to nine cache lines.
+/// Memory for the nodes and leaves of a trie: blocks of up to nine cache lines.
 @safe
 struct BlockArena: ~Copyable {
     /// Bytes.

@@ -1,14 +1,13 @@
 import Packet
 import Synchronization
 
-/// What an index points to: nothing, an entry of the table or a node of its trie.
+/// What an index points to: nothing, an entry of the table, or a node or a leaf of its trie.
 struct Reference: RawRepresentable, AtomicRepresentable, BitwiseCopyable, Equatable {
     let rawValue: UInt32
 
-    private static let nodeBit: UInt32 = 1 << 31
+    private static var nodeBit: UInt32 { 1 << 31 }
+    private static var leafBit: UInt32 { 1 << 30 }
 
-    /// How many entries or blocks there can be to point to.
-    static var limit: Int { Int(nodeBit) }
     static var none: Reference { Reference(rawValue: 0) }
 
     @inline(__always)
@@ -28,10 +27,17 @@ struct Reference: RawRepresentable, AtomicRepresentable, BitwiseCopyable, Equata
         rawValue = block | Self.nodeBit
     }
 
+    /// The leaf in a block; block 0 stands for none.
+    @inline(__always)
+    init(leaf block: UInt32) {
+        rawValue = block | Self.leafBit
+    }
+
     var isNone: Bool { rawValue == 0 }
     var isNode: Bool { rawValue & Self.nodeBit != 0 }
-    /// The place of the entry or the block of the node.
-    var place: Int { Int(rawValue & ~Self.nodeBit) }
+    var isLeaf: Bool { rawValue & Self.leafBit != 0 }
+    /// The place of the entry, or the block of the node or leaf.
+    var place: Int { Int(rawValue & (Self.leafBit - 1)) }
 }
 
 /// Where a reference is kept that readers follow.
@@ -73,7 +79,11 @@ struct Entry: ~Copyable {
 
     /// Whether an address of this entry's family lies in it.
     @inline(__always)
-    func covers(_ address: UInt128) -> Bool { (address ^ bits).leadingZeroBitCount >= Int(length) }
+    func covers(_ address: UInt128) -> Bool {
+        // Without a branch, and without shifting by all 128 bits, which no processor does.
+        let different = (address ^ bits) &>> (128 &- UInt128(length))
+        return different == 0 || length == 0
+    }
 
     var prefix: Prefix { Prefix(bits: bits, length: length, isIPv6: isIPv6) }
 }

@@ -109,7 +109,7 @@ final class TableContents: @unchecked Sendable {
             hand = hand + 1 < end ? hand + 1 : 1
             let entry = unsafe memory.pool.entries + Int(hand)
             guard unsafe entry.pointee.isLinked && !entry.pointee.isLive(at: now) else { continue }
-            unsafe unlink(Reference(entry: hand), TableKey(entry.pointee.prefix))
+            unsafe unlink(Reference(entry: hand), TableKey(entry.pointee))
         }
         memory.reclaim(readers, limit: steps)
         return before - count

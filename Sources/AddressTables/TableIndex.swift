@@ -19,14 +19,20 @@ struct TableIndex: BitwiseCopyable {
         unsafe self.entries = unsafe entries
     }
 
-    /// The live entry that an address matches: that of the longest prefix, or with `any` of the shortest.
+    /// Whether an address matches a live entry.
     @inline(__always)
-    func match(_ key: TableKey, now: Int64, any: Bool) -> Reference {
+    func contains(_ key: TableKey, now: Int64) -> Bool {
         switch kind {
-        case .hash(let hash):
-            return hash.match(key, now: now)
-        case .trie(let trie):
-            return trie.match(key, now: now, any: any)
+        case .hash(let hash): !hash.match(key, now: now).isNone
+        case .trie(let trie): trie.contains(key, now: now)
+        }
+    }
+
+    /// The live entry that an address matches, of several that of the longest prefix.
+    func match(_ key: TableKey, now: Int64) -> Reference {
+        switch kind {
+        case .hash(let hash): hash.match(key, now: now)
+        case .trie(let trie): trie.match(key, now: now)
         }
     }
 
@@ -49,7 +55,7 @@ struct TableIndex: BitwiseCopyable {
         }
     }
 
-    /// Notes that an entry stays that did not when it was linked.
+    /// Notes that an entry stays that did not when it was linked; a trie goes on asking the entry.
     func noteStays(_ key: TableKey) {
         if case .hash(let hash) = kind { hash.noteStays(key) }
     }

@@ -26,6 +26,12 @@ struct TableKey: BitwiseCopyable, Equatable {
         length = UInt8(prefix.length)
     }
 
+    init(_ entry: borrowing Entry) {
+        bits = entry.bits
+        length = entry.length
+        isIPv6 = entry.isIPv6
+    }
+
     var isSingleAddress: Bool { length == (isIPv6 ? 128 : 32) }
 }
 

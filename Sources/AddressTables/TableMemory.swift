@@ -18,8 +18,8 @@ struct TableMemory: ~Copyable {
     init(type: TableType, capacity: Int, inUse: Int) throws(TableError) {
         // What is retired takes places too, for as long as a batch of packets.
         let pool = try EntryPool(places: capacity + capacity / 8 + 1024, inUse: inUse)
-        // No more nodes than entries, most of one unit; and as much again three times for free blocks of a size that
-        // nobody asks for.
+        // No more nodes and leaves than entries, most of one unit; and as much again three times for free blocks of a
+        // size that nobody asks for.
         let units = type == .lpm ? capacity * 4 + 4096 : 0
         arena = try BlockArena(units: max(units, 1), inUse: type == .lpm ? inUse * 32 : 0)
         self.pool = pool
@@ -29,9 +29,16 @@ struct TableMemory: ~Copyable {
         pool.make(key, expires: expires)
     }
 
-    /// Takes an entry back that was never linked.
-    mutating func dispose(_ entry: Reference) {
-        pool.dispose(entry)
+    /// Takes an entry, a node or a leaf back that was never linked, or that no reader knows any more.
+    mutating func dispose(_ reference: Reference) {
+        if reference.isNode {
+            let references = unsafe TrieNode(reference, in: arena.base).header.pointee.taken.nonzeroBitCount
+            arena.release(UInt32(reference.place), TrieNode.units(references: references))
+        } else if reference.isLeaf {
+            arena.release(UInt32(reference.place), 1)
+        } else {
+            pool.dispose(reference)
+        }
     }
 
     /// Makes a node; none if there is no memory.
@@ -44,6 +51,15 @@ struct TableMemory: ~Copyable {
         unsafe TrieNode(node, in: arena.base)
             .initialize(depth: depth, taken: taken, reference: reference)
         return node
+    }
+
+    /// Makes a leaf of two entries or more; none if there is no memory.
+    mutating func makeLeaf(_ members: LeafMembers) -> Reference {
+        let block = arena.allocate(1)
+        guard block != 0 else { return .none }
+        let leaf = Reference(leaf: block)
+        unsafe TrieLeaf(leaf, in: arena.base).initialize(members)
+        return leaf
     }
 
     /// Keeps what was just unlinked until no reader can know it.
@@ -64,17 +80,13 @@ struct TableMemory: ~Copyable {
         for _ in 0..<limit where !unread.isNone {
             let reference = unread
             unread = retiredBefore(reference)
-            if reference.isNode {
-                let references = unsafe TrieNode(reference, in: arena.base).header.pointee.taken.nonzeroBitCount
-                arena.release(UInt32(reference.place), TrieNode.units(references: references))
-            } else {
-                pool.dispose(reference)
-            }
+            dispose(reference)
         }
     }
 
     private func retiredBefore(_ reference: Reference) -> Reference {
         if reference.isNode { return unsafe TrieNode(reference, in: arena.base).header.pointee.retiredBefore }
+        if reference.isLeaf { return unsafe TrieLeaf(reference, in: arena.base).retiredBefore }
         return unsafe Reference(
             rawValue: UInt32(-1 - pool.entries[reference.place].expires.load(ordering: .relaxed)))
     }
@@ -82,6 +94,8 @@ struct TableMemory: ~Copyable {
     private func setRetiredBefore(_ reference: Reference, _ before: Reference) {
         if reference.isNode {
             unsafe TrieNode(reference, in: arena.base).header.pointee.retiredBefore = before
+        } else if reference.isLeaf {
+            unsafe TrieLeaf(reference, in: arena.base).retiredBefore = before
         } else {
             unsafe pool.entries[reference.place].expires.store(-1 - Int64(before.rawValue), ordering: .relaxed)
         }

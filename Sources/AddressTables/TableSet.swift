@@ -143,8 +143,8 @@ public struct TableView: BitwiseCopyable {
             guard let view = unsafe view?.assumingMemoryBound(to: TableView.self) else { return false }
             guard table >= 0, unsafe Int(table) < view.pointee.count else { return false }
             let key = TableKey(high: high, low: low, isIPv6: isIPv6)
-            return unsafe !view.pointee.tables[Int(table)].pointee.index.pointee
-                .match(key, now: view.pointee.now, any: true).isNone
+            return unsafe view.pointee.tables[Int(table)].pointee.index.pointee
+                .contains(key, now: view.pointee.now)
         }
     }
 }

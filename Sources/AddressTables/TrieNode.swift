@@ -43,10 +43,24 @@ struct TrieNode: BitwiseCopyable {
             .assumingMemoryBound(to: Atomic<Reference>.self)
     }
 
+    /// The networks that end in the node and that an address of a chunk is in, if the way here is right: a bit each,
+    /// numbered as the places behind 64 are.
+    @inline(__always)
+    func networks(around chunk: Int) -> UInt64 {
+        let networks = unsafe UInt64(truncatingIfNeeded: header.pointee.taken &>> 64)
+        if networks == 0 { return 0 }
+        let number = UInt64(truncatingIfNeeded: 64 | chunk)
+        var around: UInt64 = 0
+        for shift in 1...UInt64(Self.stride) { around |= 1 &<< (number &>> shift) }
+        return networks & around
+    }
+
     /// Where the reference of a taken place below 64 is; nil if it is free.
     @inline(__always)
     func childSlot(_ place: Int) -> Slot? {
         let children = unsafe UInt64(truncatingIfNeeded: header.pointee.taken)
+        // The upper nodes of a large table have all places taken: no need to count.
+        if children == .max { return unsafe slot(place) }
         let bit = 1 as UInt64 &<< UInt64(truncatingIfNeeded: place)
         return unsafe children & bit == 0 ? nil : slot((children & (bit &- 1)).nonzeroBitCount)
     }

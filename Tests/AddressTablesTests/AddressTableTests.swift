@@ -128,6 +128,37 @@ func address(_ text: String) -> Address { Address(text)! }
         #expect(table.lookup(host.address, now: 300)?.remaining(at: 300) == nil)
     }
 
+    /// A network of every length, alone and beside ten others, has just the addresses that agree in its bits.
+    @Test(arguments: ["203.0.113.85", "2001:db8:5555:5555:5555:5555:5555:5555"], [0, 1, 2, 10])
+    func networkHasTheAddressesThatAgreeInItsBits(text: String, neighbours: Int) throws {
+        let base = address(text)
+        let width = base.family == .ipv4 ? 32 : 128
+        func flipped(_ bit: Int) -> Address {
+            let (high, low): (UInt64, UInt64) = bit < 64 ? (0, 1 << UInt64(bit)) : (1 << UInt64(bit - 64), 0)
+            return base.family == .ipv4
+                ? Address(ipv4: UInt32(base.low ^ low)) : Address(high: base.high ^ high, low: base.low ^ low)
+        }
+        for length in 0...width {
+            for expires in [TableEntry.never, 100] {
+                let table = try makeTable(.lpm, [TableEntry(Prefix(base, length: length)!, expires: expires)])
+                // Beside it are addresses that differ from those asked for in two bits.
+                for number in 0..<neighbours {
+                    let near = flipped(number * 3)
+                    let other =
+                        base.family == .ipv4
+                        ? Address(ipv4: UInt32(near.low ^ 2)) : Address(high: near.high, low: near.low ^ 2)
+                    try? table.insert(Prefix(other, length: width)!, expires: expires, now: 1)
+                }
+                for bit in 0..<width {
+                    let isIn = bit < width - length
+                    #expect(table.contains(flipped(bit), now: 1) == isIn, "/\(length), bit \(bit), \(expires)")
+                    #expect((table.lookup(flipped(bit), now: 1) != nil) == isIn, "/\(length), bit \(bit), \(expires)")
+                }
+                #expect(table.contains(base, now: 1) && table.contains(base, now: 100) == (expires != 100))
+            }
+        }
+    }
+
     @Test func widerNetworkMatchesOnceTheNarrowerIsExpired() throws {
         let table = try makeTable(
             .lpm, [TableEntry(prefix("10.0.0.0/8")), TableEntry(prefix("10.1.0.0/16"), expires: 9)])
