@@ -19,7 +19,6 @@ struct PacketLoop: ~Copyable {
     private let mailbox: WorkerMailbox
     private var filter: UnsafeMutablePointer<Filter>
     private var interfaces = InterfaceTable()
-    private var epoll: Epoll
     private var answers: RawSocket?
     private let answer: UnsafeMutableRawBufferPointer
     private var interfaceGeneration = 0
@@ -46,10 +45,7 @@ struct PacketLoop: ~Copyable {
         let segments = try PacketQueue(
             number: place.segmentQueue, maximumLength: Self.segmentsOfABurst, failOpen: parameters.failOpen,
             takesBursts: false)
-        let epoll = try Epoll(capacity: 2)
-        try epoll.add(queue.descriptor, token: Self.packets)
-        try epoll.add(mailbox.wake.descriptor.raw, token: Self.mail)
-        self.epoll = epoll
+        mailbox.isServing(queue.port)
         self.queue = queue
         self.segments = segments
         segmentQueue = place.segmentQueue
@@ -69,18 +65,21 @@ struct PacketLoop: ~Copyable {
 
     /// Runs until it is told to stop and the queue is empty.
     mutating func run() throws(PacketQueueError) {
+        // A batch that is not full has emptied the socket.
+        var isEmpty = false
         while true {
             mailbox.turns.add()
             if mailbox.hasMail || errand != nil { try takeMail() }
-            let count = try queue.receive()
+            let isStopping = mailbox.isStopping
+            let count = try queue.receive(waiting: isEmpty && errand == nil && !isStopping)
+            isEmpty = count < PacketQueue.capacity
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
             mailbox.overruns.set(queue.overruns &+ segments.overruns)
             mailbox.lostVerdicts.set(queue.lostVerdicts &+ segments.lostVerdicts)
             guard count > 0 else {
                 unsafe filter.pointee.publishStates()
-                if mailbox.isStopping { return }
-                if errand == nil { wait() }
+                if isStopping { return }
                 continue
             }
             tables.enter()
@@ -91,8 +90,6 @@ struct PacketLoop: ~Copyable {
             tables.leave()
             try queue.sendVerdicts()
             unsafe filter.pointee.publishStates()
-            // A batch that is not full has emptied the socket: to ask it again would only cost a system call.
-            if errand == nil, count < PacketQueue.capacity, !mailbox.isStopping { wait() }
         }
     }
 
@@ -217,15 +214,6 @@ struct PacketLoop: ~Copyable {
             interfaces.forget()
         }
     }
-
-    private mutating func wait() {
-        let count = (try? epoll.wait()) ?? 0
-        for index in 0..<count where epoll.event(at: index).token == Self.mail { mailbox.wake.drain() }
-    }
-
-    /// What is waited for.
-    private static let packets: UInt64 = 0
-    private static let mail: UInt64 = 1
 }
 
 extension QueuedPacket {

@@ -1,3 +1,4 @@
+import PacketQueue
 import Synchronization
 import SystemSupport
 
@@ -31,8 +32,9 @@ final class WorkerReply: Sendable {
 /// What the control thread and a worker say to each other, without a lock.
 final class WorkerMailbox: Sendable {
     private let before = CacheLines()
-    /// Wakes the worker.
-    let wake: EventDescriptor
+    private let waker: QueueWaker
+    /// The worker's queue, by which it is woken; 0 until it has one.
+    private let port = Atomic<UInt32>(0)
     /// Tells the control thread that an errand is done, or that a worker has begun or ended; all workers have one.
     let reply: WorkerReply
     /// How often the worker's loop has turned: what the watchdog looks at.
@@ -51,13 +53,17 @@ final class WorkerMailbox: Sendable {
     private let behind = CacheLines()
 
     init(reply: WorkerReply) throws(Errno) {
-        wake = try EventDescriptor()
+        waker = try QueueWaker()
         self.reply = reply
     }
 
     // The worker's side.
 
-    var hasMail: Bool { mail.load(ordering: .relaxed) && mail.exchange(false, ordering: .acquiring) }
+    /// From now on the worker waits for its queue.
+    func isServing(_ port: UInt32) { self.port.store(port, ordering: .sequentiallyConsistent) }
+
+    /// Whether there is something to look after: what comes after that ends the waiting for packets.
+    var hasMail: Bool { mail.load(ordering: .sequentiallyConsistent) && mail.exchange(false, ordering: .acquiring) }
     var isStopping: Bool { stopping.load(ordering: .acquiring) }
     var isHurrying: Bool { hurrying.load(ordering: .relaxed) }
     var isInspecting: Bool { inspecting.load(ordering: .relaxed) }
@@ -108,7 +114,8 @@ final class WorkerMailbox: Sendable {
     func hurry() { hurrying.store(true, ordering: .relaxed) }
 
     func wakeUp() {
-        mail.store(true, ordering: .releasing)
-        wake.signal()
+        mail.store(true, ordering: .sequentiallyConsistent)
+        let port = port.load(ordering: .sequentiallyConsistent)
+        if port != 0 { waker.wake(port) }
     }
 }

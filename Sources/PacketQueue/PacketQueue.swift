@@ -78,17 +78,22 @@ public struct PacketQueue: ~Copyable {
         }
     }
 
-    /// The netlink socket, for a poll.
-    public var descriptor: CInt { socket.descriptor }
+    /// The netlink socket.
+    package var descriptor: CInt { socket.descriptor }
 
-    /// Takes what waits, `capacity` packets at most, without blocking.
+    /// By which a `QueueWaker` knows the queue.
+    package var port: UInt32 { socket.port }
+
+    /// Takes what waits, `capacity` packets at most.
     ///
     /// Before that it settles the packets of the last call: it drops those without a verdict and sends what
     /// `sendVerdicts()` has not sent.
     ///
-    /// - Returns: how many packets `packet(at:)` now has; 0: the queue is empty.
+    /// - Parameter waiting: whether to wait, where nothing is there, until something comes.
+    /// - Returns: how many packets `packet(at:)` now has; 0: the queue is empty, or somebody has ended the waiting.
     /// - Throws: when the queue is no longer ours, or a change of its settings was refused.
-    public mutating func receive() throws(PacketQueueError) -> Int {
+    public mutating func receive(waiting: Bool = false) throws(PacketQueueError) -> Int {
+        var waiting = waiting
         while let id = window.undecided { drop(id) }
         try sendVerdicts()
         window.removeAll()
@@ -103,10 +108,11 @@ public struct PacketQueue: ~Copyable {
                 throw socket.explain(refusal)
             }
             do {
-                guard try ring.fill(from: descriptor) else {
+                guard try ring.fill(from: descriptor, waiting: waiting) else {
                     unsettled = 0
                     return 0
                 }
+                waiting = false
             } catch {
                 // The kernel clears it by telling it; what was lost shows in the ids.
                 if error != .noBufferSpace { throw socket.explain(error) }

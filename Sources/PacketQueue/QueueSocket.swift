@@ -63,6 +63,7 @@ struct QueueSocket: ~Copyable {
     }
 
     var descriptor: CInt { unsafe mnl_socket_get_fd(socket) }
+    var port: UInt32 { unsafe mnl_socket_get_portid(socket) }
 
     func setFailOpen(_ failOpen: Bool) throws(PacketQueueError) {
         do {

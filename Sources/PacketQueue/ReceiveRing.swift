@@ -44,19 +44,20 @@ struct ReceiveRing: ~Copyable {
         unsafe headers.deallocate()
     }
 
-    /// Takes what waits in the socket, once everything is read.
+    /// Takes what is in the socket, once everything is read.
     ///
-    /// - Returns: false: nothing waits.
-    mutating func fill(from socket: CInt) throws(Errno) -> Bool {
+    /// - Parameter waiting: whether to wait for something to come.
+    /// - Returns: false: nothing is there.
+    mutating func fill(from socket: CInt, waiting: Bool) throws(Errno) -> Bool {
         slot = 0
         offset = 0
         filled = 0
         let count = unsafe linux_recvmmsg(
-            socket, headers.baseAddress, CUnsignedInt(headers.count), CInt(MSG_DONTWAIT))
+            socket, headers.baseAddress, CUnsignedInt(headers.count), CInt(waiting ? MSG_WAITFORONE : MSG_DONTWAIT))
         guard count > 0 else {
             // Every burst ends with an empty socket: that is no error.
             let error = Errno.current
-            if error == .wouldBlock { return false }
+            if error == .wouldBlock || error == .interrupted { return false }
             throw error
         }
         filled = Int(count)

@@ -58,6 +58,36 @@ struct LiveQueueTests {
             ])
     }
 
+    @Test func waitingEndsWithAPacketOrWhenItIsEnded() throws {
+        let (counts, woken, arrived) = try inNewNamespace {
+            try Self.queueDatagrams()
+            var queue = try PacketQueue(number: Self.number, maximumLength: 64, failOpen: false)
+            let loopback = try Loopback()
+            let waker = try QueueWaker()
+            // One that came before the waiting ends it as well.
+            waker.wake(queue.port)
+            var counts = [try queue.receive(waiting: true)]
+            try loopback.send([1])
+            waker.wake(queue.port)
+            counts.append(try queue.receive(waiting: true))
+            queue.accept(queue.packet(at: 0).id)
+            counts.append(try queue.receive())
+            let port = queue.port
+            let begin = Clock.monotonic
+            let other = try WorkerThread(name: "waker") {
+                usleep(50_000)
+                waker.wake(port)
+            }
+            counts.append(try queue.receive(waiting: true))
+            let woken = Clock.monotonic - begin
+            other.join()
+            return (counts, woken, loopback.receiveAll())
+        }
+        #expect(counts == [0, 1, 0, 0])
+        #expect(woken >= 50_000_000)
+        #expect(arrived == [[1]])
+    }
+
     @Test func aReplacedPacketMayBeLongerOrTooLong() throws {
         let arrived = try inNewNamespace {
             try Self.queueDatagrams()
