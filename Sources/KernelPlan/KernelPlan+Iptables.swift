@@ -60,7 +60,9 @@ extension KernelPlan {
             let (hook, option) = list.isInbound ? (Self.inbound, "-i") : (Self.outbound, "-o")
             if !list.isOfFlows { writer.begin(hook, option: option) }
             for (index, item) in list.items {
-                writer.add(item, at: index, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option)
+                writer.add(
+                    item, at: index, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option,
+                    isOfFlows: list.isOfFlows)
             }
         }
         if let marks { writer.addDecisions(marks) }
@@ -118,15 +120,14 @@ private struct IptablesWriter {
             "-m connmark \(isMarked) -m conntrack ! --ctstatus EXPECTED -g \(chain)\(KernelPlan.flowSuffix)")
     }
 
-    mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String) {
+    mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String, isOfFlows: Bool) {
         guard item.match.family == nil || item.match.family == family else { return }
         var target = target(of: item.action)
         var alternatives: [String] = []
         if item.match.isUnreadable {
-            alternatives = [
-                "-m conntrack --ctstate INVALID,UNTRACKED ",
-                "-m bpf --bytecode \"\(PlanBytecode.unreadable(family))\" ",
-            ]
+            alternatives = ["-m bpf --bytecode \"\(PlanBytecode.unreadable(family))\" "]
+            // What has a mark belongs to a connection.
+            if !isOfFlows { alternatives.insert("-m conntrack --ctstate INVALID,UNTRACKED ", at: 0) }
         } else if let expressed = expressed(item.match, option: option) {
             alternatives = expressed
         } else {
@@ -172,12 +173,17 @@ private struct IptablesWriter {
 
         // 0 is iptables' word for all of them.
         guard !match.protocols.contains(0) else { return nil }
-        let protocols = match.protocols.isEmpty ? [""] : match.protocols.map { "-p \($0) " }
+        let protocols =
+            match.protocols.isEmpty
+            ? [""]
+            : match.protocols.flatMap { number in
+                ports(match, number).map { "-p \(number) \($0)" }
+            }
         var alternatives = [common]
         func combine(_ more: [String]) { alternatives = alternatives.flatMap { text in more.map { text + $0 } } }
         let dimensions: [[String]?] = [
             protocols, addresses(match.source, "-s", "--src-range"), addresses(match.destination, "-d", "--dst-range"),
-            ports(match.source, "--sports"), ports(match.destination, "--dports"), flags(match), types(match), [last],
+            flags(match), types(match), [last],
         ]
         guard dimensions.allSatisfy({ $0 != nil }) else { return nil }
         guard dimensions.reduce(1, { min($0 * $1!.count, Int(UInt16.max)) }) <= Self.maximumRules else { return nil }
@@ -194,13 +200,26 @@ private struct IptablesWriter {
         }
     }
 
-    private func ports(_ end: PlanEndpoint, _ option: String) -> [String] {
-        guard !end.ports.isEmpty else { return [""] }
+    /// What is said of the ports of packets of a protocol, which is TCP or UDP where there are some.
+    private func ports(_ match: PlanMatch, _ number: UInt8) -> [String] {
+        let (source, destination) = (match.source.ports, match.destination.ports)
+        if source.count <= 1 && destination.count <= 1 {
+            // Which the kernel's own expressions can say, where `multiport` is a call.
+            let options = source.map { "--sport \($0.text) " } + destination.map { "--dport \($0.text) " }
+            return [options.isEmpty ? "" : "-m \(number == 6 ? "tcp" : "udp") \(options.joined())"]
+        }
+        return Self.lists(source, "--sports").flatMap { source in
+            Self.lists(destination, "--dports").map { source + $0 }
+        }
+    }
+
+    private static func lists(_ ports: [NumberRange<UInt16>], _ option: String) -> [String] {
+        guard !ports.isEmpty else { return [""] }
         var lists: [(texts: [String], count: Int)] = []
-        for range in end.ports {
+        for range in ports {
             let count = range.first == range.last ? 1 : 2
-            if lists.isEmpty || lists[lists.count - 1].count + count > Self.maximumPorts { lists.append(([], 0)) }
-            lists[lists.count - 1].texts.append(count == 1 ? "\(range.first)" : "\(range.first):\(range.last)")
+            if lists.isEmpty || lists[lists.count - 1].count + count > maximumPorts { lists.append(([], 0)) }
+            lists[lists.count - 1].texts.append(range.text)
             lists[lists.count - 1].count += count
         }
         return lists.map { "-m multiport \(option) \($0.texts.joined(separator: ",")) " }
@@ -243,4 +262,8 @@ private struct IptablesWriter {
         add(KernelPlan.decided, "-m mark --mark \(marks.blocked)/\(marks.mask) -j DROP")
         add(KernelPlan.decided, "-j MARK --set-xmark 0/\(marks.mask)")
     }
+}
+
+extension NumberRange<UInt16> {
+    fileprivate var text: String { first == last ? "\(first)" : "\(first):\(last)" }
 }

@@ -49,7 +49,9 @@ extension KernelPlan {
             let (hook, interface) = list.isInbound ? ("inbound", "iifname") : ("outbound", "oifname")
             if !list.isOfFlows { writer.begin(hook, interface: interface) }
             for (index, item) in list.items {
-                writer.add(item, at: index, chain: list.isOfFlows ? "\(hook)_flow" : hook, interface: interface)
+                writer.add(
+                    item, at: index, chain: list.isOfFlows ? "\(hook)_flow" : hook, interface: interface,
+                    isOfFlows: list.isOfFlows)
             }
         }
         if let marks { writer.addDecisions(marks) }
@@ -110,9 +112,10 @@ private struct NftablesWriter {
         add(chain, "ct mark & \(marks.mask) != 0 ct status & 1 == 0 goto \(chain)_flow")
     }
 
-    mutating func add(_ item: PlanItem, at index: Int, chain: String, interface: String) {
+    mutating func add(_ item: PlanItem, at index: Int, chain: String, interface: String, isOfFlows: Bool) {
         guard !item.match.isUnreadable else {
-            for criterion in Self.unreadable { add(item, at: index, chain, criterion) }
+            // What has a mark belongs to a connection.
+            for criterion in Self.unreadable.dropFirst(isOfFlows ? 1 : 0) { add(item, at: index, chain, criterion) }
             return
         }
         guard let criteria = criteria(of: item.match, interface: interface) else {

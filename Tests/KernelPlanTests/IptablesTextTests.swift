@@ -11,8 +11,17 @@ struct IptablesTextTests {
         (
             "block in final from 10.0.0.0/8 to any port 22",
             [
-                "-p 6 -s 10.0.0.0/8 -m multiport --dports 22 DROP", "-p 17 -s 10.0.0.0/8 -m multiport --dports 22 DROP",
+                "-p 6 -m tcp --dport 22 -s 10.0.0.0/8 DROP", "-p 17 -m udp --dport 22 -s 10.0.0.0/8 DROP",
             ], []
+        ),
+        (
+            "pass in final proto udp from any port 1000-2000 to any port 53",
+            ["-p 17 -m udp --sport 1000:2000 --dport 53 RETURN"], ["-p 17 -m udp --sport 1000:2000 --dport 53 RETURN"]
+        ),
+        (
+            "pass in final proto tcp from any port 1 to any port { 22, 80-90 }",
+            ["-p 6 -m multiport --sports 1 -m multiport --dports 22,80:90 RETURN"],
+            ["-p 6 -m multiport --sports 1 -m multiport --dports 22,80:90 RETURN"]
         ),
         (
             "pass in final on eth0 proto tcp flags S/SA all",
@@ -69,7 +78,7 @@ struct IptablesTextTests {
         let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
         let plan = KernelPlan(
             compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
-        let isOfSSH = "-p 6 -m multiport --dports 22"
+        let isOfSSH = "-p 6 -m tcp --dport 22"
         #expect(Self.rules(plan.iptablesRestore(.inet4)) == ["\(isOfSSH) NFQUEUE"])
         #expect(
             Self.rules(plan.iptablesRestore(.inet4), of: "npflua-in-flow")

@@ -99,7 +99,9 @@ import Testing
             .map { "\(chain) \($0)" }
         }
         func own(_ chain: String) -> [String] {
-            unreadable.map { "\(chain) \($0) counter \(queue) comment \"npflua\"" } + [
+            unreadable.dropFirst(chain.hasSuffix("flow") ? 1 : 0).map {
+                "\(chain) \($0) counter \(queue) comment \"npflua\""
+            } + [
                 "\(chain) meta nfproto ipv4 meta l4proto 1 @th,0,8 { 3, 4, 5, 11, 12 } counter \(errors)",
                 "\(chain) meta nfproto ipv6 meta l4proto 58 @th,0,8 { 1, 2, 3, 4 } counter \(errors)",
             ]
