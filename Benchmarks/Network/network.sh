@@ -70,8 +70,8 @@ set queue.workers 1
 procedure "ssh" { lua: call filter, payload, inspect 255 }
 group default {
 	pass all
-	pass proto tcp from any port 22 apply "ssh"
-	pass proto tcp from any port 2222 apply "ssh"
+	pass in proto tcp from any port 22 apply "ssh"
+	pass in proto tcp from any port 2222 apply "ssh"
 }
 CONF
 	cat >"$work/lua.conf" <<'CONF'
@@ -91,7 +91,7 @@ CONF
 }
 
 # Who owns the queue: `none`, a configuration of the daemon, or another program under the rules that the daemon made
-# for the configuration `lua`.
+# for the configuration `lua`; `least` is the C loop under one rule, which hands it nothing but banners.
 start() { # WHO
 	case $1 in
 	none) return ;;
@@ -99,7 +99,11 @@ start() { # WHO
 		on_firewall iptables-restore <"$work/rules.iptables"
 		[ ! -s "$work/rules.nft" ] || on_firewall nft -f "$work/rules.nft"
 		;;&
-	loop) launch "$work/accept_all" $queue $length & ;;
+	least)
+		on_firewall iptables -t mangle -A PREROUTING -p tcp -m tcp --sport 2222 -m length --length 65:65535 \
+			-j NFQUEUE --queue-num $queue
+		;;&
+	loop | least) launch "$work/accept_all" $queue $length & ;;
 	python) launch "$work/venv/bin/python" "$here/accept_all.py" $queue $length & ;;
 	*) launch "$bin/npfluad" --config "$work/$1.conf" --scripts "$work/npf" --socket "$work/control.sock" \
 		--log-level error & ;;
@@ -109,7 +113,7 @@ start() { # WHO
 		kill -0 "$owner" && sleep 0.02 || exit 1
 	done
 	case $1 in
-	loop | python) return ;;
+	loop | least | python) return ;;
 	esac
 	until ctl stats >/dev/null 2>&1; do sleep 0.02; done
 	[ "$1" != lua ] || {
