@@ -77,7 +77,7 @@ let package = Package(
 
         // Level 3.
         library("Ruleset", ["ConfigLanguage", "Packet"]),
-        library("AddressTables", ["Packet"]),
+        library("AddressTables", ["Packet", "SystemSupport"]),
         library("Luadata", ["CLuaShim", "LuaRuntime"]),
         library("ScriptModules", ["CLuaShim", "ConfigLanguage", "LuaRuntime", "Packet"]),
         library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),
@@ -85,7 +85,7 @@ let package = Package(
         library("ConnectionTracking", ["CMnl", "SystemSupport"]),
         library("PcapFilter", ["CPcap", "Packet"]),
         library("Procedures", ["CaptureFile", "Packet", "SystemSupport"]),
-        library("States", ["CLinuxShim", "Packet"]),
+        library("States", ["CLinuxShim", "Packet", "SystemSupport"]),
 
         // Level 4.
         library(

@@ -1,3 +1,5 @@
+import SystemSupport
+
 /// Memory for the nodes and leaves of a trie: blocks of up to nine cache lines.
 @safe
 struct BlockArena: ~Copyable {
@@ -12,11 +14,11 @@ struct BlockArena: ~Copyable {
     private var free = [UInt32](repeating: 0, count: Self.maximumUnits + 1)
     /// The sizes that have free blocks, a bit each.
     private var sizes: UInt64 = 0
-    private let memory: ReservedMemory
+    private let memory: MappedMemory
 
     init(units: Int, inUse: Int) throws(TableError) {
         self.units = UInt32(units)
-        memory = try ReservedMemory(size: units * Self.unit, inUse: inUse)
+        memory = try MappedMemory(table: units * Self.unit, inUse: inUse)
         unsafe base = unsafe memory.base
     }
 

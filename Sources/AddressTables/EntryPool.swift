@@ -1,4 +1,5 @@
 import Synchronization
+import SystemSupport
 
 /// The places for a table's entries.
 @safe
@@ -8,12 +9,12 @@ struct EntryPool: ~Copyable {
     private(set) var end: UInt32 = 1
     private var free = Reference.none
     private let places: UInt32
-    private let memory: ReservedMemory
+    private let memory: MappedMemory
 
     init(places: Int, inUse: Int) throws(TableError) {
         let stride = MemoryLayout<Entry>.stride
         self.places = UInt32(places)
-        memory = try ReservedMemory(size: places * stride, inUse: inUse * stride)
+        memory = try MappedMemory(table: places * stride, inUse: inUse * stride)
         unsafe entries = memory.base.bindMemory(to: Entry.self, capacity: places)
     }
 

@@ -1,4 +1,5 @@
 import Synchronization
+import SystemSupport
 
 /// What shall be added to a table, or removed from it.
 struct PendingChange: BitwiseCopyable {
@@ -37,10 +38,10 @@ struct PendingChanges: ~Copyable, Sendable {
     private let head = Atomic<UInt>(0)
 
     /// Zeros, the turn of the first lap: so untouched pages cost no memory.
-    private let memory: ReservedMemory
+    private let memory: MappedMemory
 
     init() throws(TableError) {
-        memory = try ReservedMemory(size: Int(Self.size) * MemoryLayout<Place>.stride, inUse: 0)
+        memory = try MappedMemory(table: Int(Self.size) * MemoryLayout<Place>.stride, inUse: 0)
         unsafe places = memory.base.bindMemory(to: Place.self, capacity: Int(Self.size))
     }
 

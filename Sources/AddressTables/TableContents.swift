@@ -1,5 +1,6 @@
 import Packet
 import Synchronization
+import SystemSupport
 
 /// Everything that is in a table at a time, until it is replaced whole.
 ///
@@ -15,7 +16,7 @@ final class TableContents: @unchecked Sendable {
     let capacity: Int
     private let readers: ReaderEpochs
     /// The words of a hash, the two roots of a trie.
-    private let starts: ReservedMemory
+    private let starts: MappedMemory
     private var memory: TableMemory
     /// The last place that was looked at for an expired entry.
     private var hand: UInt32 = 0
@@ -25,7 +26,7 @@ final class TableContents: @unchecked Sendable {
         let memory = try TableMemory(type: type, capacity: capacity, inUse: inUse)
         let words = type == .lpm ? 1 : HashIndex.wordCount(capacity: capacity)
         let size = words * MemoryLayout<UInt64>.stride
-        starts = try ReservedMemory(size: size, inUse: inUse < capacity / 8 ? 0 : size)
+        starts = try MappedMemory(table: size, inUse: inUse < capacity / 8 ? 0 : size)
         let entries = unsafe memory.pool.entries
         unsafe index = .allocate(capacity: 1)
         if type == .lpm {

@@ -1,4 +1,5 @@
 import Synchronization
+import SystemSupport
 
 /// The memory of a table's contents, and what was unlinked but may still be read.
 ///
@@ -99,5 +100,13 @@ struct TableMemory: ~Copyable {
         } else {
             unsafe pool.entries[reference.place].expires.store(-1 - Int64(before.rawValue), ordering: .relaxed)
         }
+    }
+}
+
+extension MappedMemory {
+    /// - Throws: `noMemory`.
+    init(table size: Int, inUse: Int) throws(TableError) {
+        guard let memory = MappedMemory(size: size, inUse: inUse) else { throw .noMemory }
+        self = memory
     }
 }

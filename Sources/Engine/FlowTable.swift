@@ -67,12 +67,11 @@ package struct FlowTable: ~Copyable {
 
     package init(seed: UInt64) {
         self.seed = seed
-        do {
-            memory = try MappedMemory(size: Self.places * MemoryLayout<Entry>.stride)
-        } catch {
-            fatalError("no memory for the flow table: \(error)")
+        guard let memory = MappedMemory(size: Self.places * MemoryLayout<Entry>.stride) else {
+            fatalError("no memory for the flow table")
         }
-        unsafe entries = unsafe memory.bytes.baseAddress!.bindMemory(to: Entry.self, capacity: Self.places)
+        unsafe entries = memory.base.bindMemory(to: Entry.self, capacity: Self.places)
+        self.memory = memory
     }
 
     /// What is known at a place that `find` or `note` gave, until the table is next changed.

@@ -21,10 +21,8 @@ struct ReceiveRing: ~Copyable {
     private var offset = 0
 
     init(slots: Int) throws(PacketQueueError) {
-        do throws(Errno) {
-            memory = try MappedMemory(size: slots * Self.stride)
-        } catch {
-            throw PacketQueueError(memory: error)
+        guard let memory = MappedMemory(size: slots * Self.stride) else {
+            throw PacketQueueError(memory: .current)
         }
         unsafe vectors = .allocate(capacity: slots)
         unsafe headers = .allocate(capacity: slots)
@@ -37,6 +35,7 @@ struct ReceiveRing: ~Copyable {
             unsafe header.msg_hdr.msg_iovlen = 1
             unsafe headers.initializeElement(at: index, to: header)
         }
+        self.memory = memory
     }
 
     deinit {

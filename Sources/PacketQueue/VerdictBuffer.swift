@@ -28,11 +28,10 @@ package struct VerdictBuffer: ~Copyable {
     /// Room for one verdict for each of `capacity` packets.
     package init(queueNumber: UInt16, capacity: Int) throws(PacketQueueError) {
         self.queueNumber = queueNumber
-        do throws(Errno) {
-            memory = try MappedMemory(size: capacity * Self.verdictSize)
-        } catch {
-            throw PacketQueueError(memory: error)
+        guard let memory = MappedMemory(size: capacity * Self.verdictSize) else {
+            throw PacketQueueError(memory: .current)
         }
+        self.memory = memory
     }
 
     /// Accepts `id`, all of whose predecessors have their verdict.

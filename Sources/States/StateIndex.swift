@@ -1,5 +1,5 @@
-internal import CLinuxShim
-import Glibc
+import CLinuxShim
+import SystemSupport
 
 /// Where in the table a connection is, by its hash: in fixed memory, and in two cache lines at most.
 ///
@@ -18,19 +18,15 @@ struct StateIndex: ~Copyable {
     private let bucketMask: UInt64
     /// The bits of a slot that hold a place and 1.
     private let placeMask: UInt32
-    private let byteCount: Int
+    private let memory: MappedMemory
 
     init(capacity: Int) {
         var buckets = 1
         while buckets * Self.bucketSize < capacity * 2 { buckets *= 2 }
         bucketMask = UInt64(buckets - 1)
         placeMask = UInt32.max >> UInt32(UInt32(capacity).leadingZeroBitCount)
-        byteCount = buckets * Self.bucketSize * MemoryLayout<UInt32>.stride
-        unsafe slots = mapZeros(byteCount).bindMemory(to: UInt32.self, capacity: buckets * Self.bucketSize)
-    }
-
-    deinit {
-        unsafe munmap(slots, byteCount)
+        memory = MappedMemory(states: buckets * Self.bucketSize * MemoryLayout<UInt32>.stride)
+        unsafe slots = memory.base.bindMemory(to: UInt32.self, capacity: buckets * Self.bucketSize)
     }
 
     /// The places in a bucket whose connections may have this hash, as bits: few that do not.
@@ -113,19 +109,4 @@ struct StateIndex: ~Copyable {
             return unsafe Int(line[slot] & placeMask) &- 1
         }
     }
-}
-
-/// Memory of zeros, aligned to pages, that costs nothing until it is used.
-///
-/// Who maps it unmaps it.
-func mapZeros(_ byteCount: Int) -> UnsafeMutableRawPointer {
-    guard
-        let memory = unsafe mmap(
-            nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
-        unsafe memory != UnsafeMutableRawPointer(bitPattern: -1)
-    else { fatalError("no memory for the states: \(byteCount) bytes") }
-    // Fewer and larger pages, where the system gives them: a lookup among a million states has no use for the translation
-    // of more addresses than it reads.
-    unsafe madvise(memory, byteCount, MADV_HUGEPAGE)
-    return unsafe memory
 }

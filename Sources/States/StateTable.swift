@@ -1,6 +1,6 @@
-internal import CLinuxShim
-import Glibc
+import CLinuxShim
 public import Packet
+import SystemSupport
 
 /// The connections that stateful rules have let through, for one worker.
 ///
@@ -31,6 +31,7 @@ public struct StateTable: ~Copyable {
     public internal(set) var statistics = StateStatistics()
 
     let places: UnsafeMutablePointer<State>
+    private let memory: MappedMemory
     var index: StateIndex
     let hasher: SipHash
     var timeouts: PhaseTimeouts
@@ -61,12 +62,8 @@ public struct StateTable: ~Copyable {
         hasher = SipHash(key: seed)
         timeouts = PhaseTimeouts(parameters.timeouts)
         index = StateIndex(capacity: capacity)
-        let byteCount = capacity * MemoryLayout<State>.stride
-        unsafe places = mapZeros(byteCount).bindMemory(to: State.self, capacity: capacity)
-    }
-
-    deinit {
-        unsafe munmap(places, capacity * MemoryLayout<State>.stride)
+        memory = MappedMemory(states: capacity * MemoryLayout<State>.stride)
+        unsafe places = memory.base.bindMemory(to: State.self, capacity: capacity)
     }
 
     /// The connection that a packet belongs to, or that the packet quoted by an ICMP error belongs to; nil for what is
@@ -261,4 +258,14 @@ extension StateTable {
 
     @inline(__always)
     func hasExpired(_ state: State, now: Int64) -> Bool { now &- state.lastSeen > timeouts[state.phase] }
+}
+
+extension MappedMemory {
+    /// In large pages: a lookup among a million states has no use for the translation of more addresses than it reads.
+    init(states size: Int) {
+        guard let memory = MappedMemory(size: size, inUse: size) else {
+            fatalError("no memory for the states: \(size) bytes")
+        }
+        self = memory
+    }
 }

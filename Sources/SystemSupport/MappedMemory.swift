@@ -4,23 +4,26 @@ internal import Glibc
 @safe
 package struct MappedMemory: ~Copyable, Sendable {
     /// The memory.
-    nonisolated(unsafe) package let bytes: UnsafeMutableRawBufferPointer
+    package nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
 
     /// - Parameters:
     ///   - size: bytes, more than 0. Address space for the most that may be needed: what is not touched is not there.
-    ///   - inLargePages: whether to ask for fewer and larger pages, which makes searching many megabytes faster, and
-    ///     would be wasted on less.
-    /// - Throws: where the system gives none.
-    package init(size: Int, inLargePages: Bool = false) throws(Errno) {
+    ///   - inUse: how many of them will be used at once. Fewer and larger pages make searching many megabytes faster,
+    ///     and would be wasted on less.
+    /// - Returns: nil, and why in `errno`, where the system gives none.
+    package init?(size: Int, inUse: Int = 0) {
         let start = unsafe mmap(
             nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let start = unsafe start, unsafe start != MAP_FAILED else { throw .current }
+        guard let start = unsafe start, unsafe start != MAP_FAILED else { return nil }
         // Advice: nothing depends on its being taken.
-        if inLargePages { _ = unsafe madvise(start, size, MADV_HUGEPAGE) }
+        if inUse >= 1 << 21 { _ = unsafe madvise(start, size, MADV_HUGEPAGE) }
         unsafe bytes = UnsafeMutableRawBufferPointer(start: start, count: size)
     }
 
     deinit {
         unsafe munmap(bytes.baseAddress, bytes.count)
     }
+
+    /// Where it begins.
+    package var base: UnsafeMutableRawPointer { unsafe bytes.baseAddress! }
 }
