@@ -145,7 +145,7 @@ struct KernelRules {
         by plan: KernelPlan, over listing: KernelListing, _ counters: PlanCounters?
     ) throws(SystemError) {
         let decided = decided(counters)
-        (untouched, isNew, zero) = (nil, true, nil)
+        (untouched, isNew) = (nil, true)
         switch backend {
         case .nftables:
             try Self.runNft(plan.nftables)
@@ -170,7 +170,7 @@ struct KernelRules {
                 }
             }
         }
-        before = decided
+        (before, zero) = (decided, nil)
     }
 
     /// By iptables: a kernel that lacks some of its matches is given the plan that sends everything to the queue.

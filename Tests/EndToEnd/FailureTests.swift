@@ -1,3 +1,5 @@
+import ControlProtocol
+import FoundationEssentials
 import Glibc
 import SystemSupport
 import Testing
@@ -101,6 +103,64 @@ extension LiveTests {
             #expect(try network.ask(Network.server4, port: 22) == "SSH-2.0-OpenSSH_6.4")
             #expect(try firewall.npfctl("reload").status == 0)
             #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
+        }
+
+        @Test(arguments: [
+            "-F npflua-in", "-I npflua-in -j RETURN", "-D PREROUTING -j npflua-in", "-D npflua-in 4",
+            "-R npflua-in 4 -j RETURN",
+        ])
+        func reloadHealsKernelRulesThatSomebodyHasChanged(_ change: String) throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            let before = try stripCounters(firewall.kernelRules())
+            try network.run(
+                on: .firewall, ["iptables", "-t", "mangle"] + change.split(separator: " ").map(String.init))
+            #expect(try stripCounters(firewall.kernelRules()) != before)
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try stripCounters(firewall.kernelRules()) == before)
+        }
+
+        @Test func kernelFollowsDynamicRulesOnceItsProgramsWork() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, rules: "group \"ban\" { ruleset \"ban\" }\ngroup default {\npass all\n}\n")
+            // Nobody listens there, and the server's ICMP errors would be counted as well.
+            try network.run(on: .server, "iptables", "-A", "OUTPUT", "-p", "icmp", "-j", "DROP")
+            try network.sendLines(2, to: 5001)
+            #expect(try firewall.npfctl("reload").status == 0)
+            try network.sendLines(3, to: 5001)
+            #expect(try firewall.counter("passed") == 10)
+
+            let programs = ["iptables-restore", "ip6tables-restore"]
+            for program in programs {
+                let path = try network.write("#!/bin/sh\necho broken >&2\nexit 1\n", to: "bin/\(program)")
+                #expect(unsafe chmod(path, 0o755) == 0)
+            }
+            let rule = ["block", "in", "final", "proto", "udp", "to", "any", "port", "5001"]
+            let added = try firewall.npfctl(["rule", "ban", "add"] + rule)
+            #expect(added.status == 1 && added.errorOutput.contains("iptables-restore: broken"), "\(added)")
+            func follows() throws -> Bool { try firewall.kernel().items.contains { $0.text == "ruleset \"ban\"" } }
+            #expect(try !follows())
+            for program in programs { try FileManager.default.removeItem(atPath: "\(network.folder)/bin/\(program)") }
+            try waitFor(until: follows, "the kernel")
+            try network.sendLines(1, to: 5001)
+            try waitFor(until: { try firewall.counter("ruleset block") == 1 }, "the datagram")
+            #expect(try firewall.counter("passed") == 10, "nothing is counted twice")
+        }
+
+        @Test func checkRefusesQueuesBeyondTheLast() throws {
+            let network = try Network(ipv6: false)
+            // Two for each worker.
+            for (number, status) in [(65_532, 0), (65_533, 1), (65_535, 1)] as [(Int, Int32)] {
+                let rules = try network.write(
+                    "set queue.number \(number); set queue.workers 2\ngroup default { pass all }\n", to: "npf.conf")
+                let result = try network.run(
+                    on: .firewall, "\(Firewall.programs)/npfluad", "--check", "--config", rules, "--scripts",
+                    network.folder)
+                #expect(result.status == status, "\(number): \(result)")
+                #expect(result.errorOutput.contains("queue.number") == (status == 1), "\(number): \(result)")
+            }
         }
 
         /// iptables-save's comments hold the time, and its counters count.

@@ -66,9 +66,10 @@ final class Firewall {
         ]
     }
 
-    /// Starts the daemon.
+    /// Starts the daemon, for which programs in the test's folder `bin` stand before the system's.
     func start() throws {
-        let daemon = try network.start(on: .firewall, command)
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        let daemon = try network.start(on: .firewall, ["env", "PATH=\(network.folder)/bin:\(path)"] + command)
         self.daemon = daemon
         try waitFor(
             until: {
@@ -85,9 +86,13 @@ final class Firewall {
     /// Runs npfctl on the firewall.
     @discardableResult
     func npfctl(_ arguments: String..., input: String = "") throws -> CommandResult {
-        try network.run(
-            on: .firewall, ["\(Self.programs)/npfctl", "--socket", socket] + arguments,
-            input: input)
+        try npfctl(arguments, input: input)
+    }
+
+    /// Runs npfctl on the firewall.
+    @discardableResult
+    func npfctl(_ arguments: [String], input: String = "") throws -> CommandResult {
+        try network.run(on: .firewall, ["\(Self.programs)/npfctl", "--socket", socket] + arguments, input: input)
     }
 
     /// Runs npfctl by its name luactl on the firewall.
@@ -117,6 +122,12 @@ final class Firewall {
         let statistics = try #require(try ControlResponse(line: Array(line.utf8.dropLast())).statistics)
         let counters = statistics.sections.flatMap(\.counters) + (statistics.kernelQueues ?? [])
         return try #require(counters.first { $0.name == name }, "no counter “\(name)”").value
+    }
+
+    /// The kernel's plan with its counters.
+    func kernel() throws -> KernelReport {
+        let line = try npfctl("show", "kernel", "--json").output
+        return try #require(try ControlResponse(line: Array(line.utf8.dropLast())).kernel)
     }
 
     /// Everything that the kernel's packet filter holds on the firewall.

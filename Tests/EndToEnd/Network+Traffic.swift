@@ -48,6 +48,14 @@ extension Network {
         return try report(result.output, result.errorOutput)
     }
 
+    /// Sends datagrams of one line from the client to the server, one after the other.
+    func sendLines(_ count: Int, to port: Int, _ text: String = "x") throws {
+        let result = try run(
+            on: .client, "bash", "-c",
+            "for i in $(seq \(count)); do echo \(text) >/dev/udp/\(Network.server4)/\(port); done")
+        try #require(result.status == 0, "\(result.errorOutput)")
+    }
+
     /// Sends numbered datagrams until `end(sender:)`.
     func startSender(to address: String = Network.server4, port: Int = 5004, _ options: String...) throws -> Background
     {
