@@ -144,6 +144,43 @@ extension LiveTests {
             #expect(try network.ask(Network.server4, port: 8080).contains("hello"))
         }
 
+        @Test func connectionsOutliveWhatAConstantTableHeld() throws {
+            let network = try Network(ipv6: false)
+            try network.start(on: .server, "socat", "TCP4-LISTEN:7,fork,reuseaddr", "PIPE")
+            try waitFor(until: { try network.listens(.server, "tcp", 7) }, "an echo server")
+            try network.write("\(Network.client4)\n", to: "allowed")
+            let firewall = try Firewall(
+                network,
+                rules: """
+                    table <allowed> type const file "allowed"
+                    group default {
+                    \tblock all
+                    \tpass stateful proto tcp from <allowed> to any port 7
+                    }
+
+                    """)
+            func echo() throws -> String {
+                try network.run(
+                    on: .client, "socat", "-T2", "-", "TCP:\(Network.server4):7,connect-timeout=1", input: "new"
+                ).output
+            }
+            #expect(try echo() == "new")
+            let client = try network.start(
+                on: .client, "bash", "-c",
+                """
+                exec 3<>/dev/tcp/\(Network.server4)/7
+                echo one >&3; head -n 1 <&3
+                until [ -e '\(network.folder)/go' ]; do sleep 0.1; done
+                echo two >&3; head -n 1 <&3
+                """)
+            try waitFor(until: { client.output == "one\n" }, "the first echo")
+            let replaced = try firewall.npfctl("table", "allowed", "replace", "-", input: "192.0.2.9\n")
+            #expect(replaced.status == 0, "\(replaced.errorOutput)")
+            #expect(try echo() == "")
+            try network.write("", to: "go")
+            try waitFor(until: { client.output == "one\ntwo\n" }, "the second echo")
+        }
+
         @Test func hostsOfPcapFiltersAreNotAskedFor() throws {
             let network = try Network(ipv6: false)
             let asked = try network.start(on: .server, "socat", "-u", "UDP4-RECV:53", "STDOUT")

@@ -21,7 +21,7 @@ extension LiveTests {
               local word = tostring(pld)
               if word:find('open') then return 'pass-flow' end
               if word:find('shut') then return 'block-flow' end
-              return word ~= 'bad'
+              return not word:find('bad')
             end
             """,
             "banner.lua": "function banner(hdr, pld) return not tostring(pld):find('OpenSSH_6.4') end",
@@ -97,6 +97,73 @@ extension LiveTests {
             #expect(try firewall.counter("passed after inspection") == first)
         }
 
+        @Test func connectionBegunBeforeTheOldOneHasEndedIsLookedAtAnew() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(network, rules: Self.rules, scripts: Self.scripts)
+            func connect(_ banner: String) throws -> [Background] {
+                let file = try network.write("\(banner)\r\n", to: "banner")
+                // Without an end of its own; killed, it sends a reset.
+                let server = try network.start(
+                    on: .server, "socat", "-u", "OPEN:\(file),rdonly,ignoreeof", "TCP4-LISTEN:22,reuseaddr,linger=0")
+                try waitFor(until: { try network.listens(.server, "tcp", 22) }, "the server")
+                let client = try network.start(
+                    on: .client, "socat", "-u",
+                    "TCP:\(Network.server4):22,sourceport=40000,reuseaddr,linger=0,connect-timeout=5", "-")
+                return [client, server]
+            }
+            let first = try connect("SSH-2.0-OpenSSH_9.7")
+            try waitFor(until: { first[0].output.contains("OpenSSH_9.7") }, "the banner")
+            #expect(try firewall.counter("decisions given to the kernel") >= 1)
+
+            // Both ends go, and the firewall does not hear of it.
+            try network.run(on: .firewall, "iptables", "-t", "raw", "-A", "PREROUTING", "-j", "DROP")
+            for end in first { end.end() }
+            try network.run(on: .firewall, "iptables", "-t", "raw", "-F")
+            let second = try connect("SSH-2.0-OpenSSH_6.4")
+            try waitFor(until: { try firewall.rule("pass proto tcp").blocks > 0 || !second[0].output.isEmpty }, "it")
+            #expect(second[0].output == "")
+        }
+
+        @Test func emptyDatagramOfABlockedFlowIsBlocked() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, rules: Self.rules.replacing("call filter", with: "call filter, payload"), scripts: Self.scripts
+            )
+            try network.run(on: .server, "iptables", "-A", "INPUT", "-p", "udp", "-m", "length", "--length", "28")
+            // The first of these flows is no connection when it is blocked, the second one is, the third one passes.
+            for (port, words) in [(1000, ["shut"]), (2000, ["good", "shut"]), (3000, ["good"])] {
+                for word in words { try send(word, on: network, from: port) }
+                try network.run(
+                    on: .client, "socat", "-u", "STDIN",
+                    "UDP4-SENDTO:\(Network.server4):5004,sourceport=\(port),shut-null")
+            }
+            func came() throws -> Substring? {
+                let saved = try network.run(on: .server, "iptables-save", "-c").output
+                return saved.split(separator: "\n").first { $0.contains("--length 28") }?.prefix { $0 != ":" }
+            }
+            try waitFor(until: { try came() != "[0" }, "the flow that passes")
+            #expect(try came() == "[1")
+            #expect(try firewall.counter("blocked by scripts") == 2)
+        }
+
+        @Test func markThatSomebodyRestoresDecidesNothing() throws {
+            let network = try Network(ipv6: false)
+            try network.run(
+                on: .firewall, "iptables", "-t", "mangle", "-A", "FORWARD", "-j", "CONNMARK", "--restore-mark")
+            let firewall = try Firewall(
+                network, rules: "group \"ban\" {\n\truleset \"ban\"\n}\n" + Self.rules, scripts: Self.scripts)
+            let receiver = try receive(on: network)
+            try send("open", "bad ", on: network)
+            let rule = ["block", "out", "final", "proto", "udp", "to", "any", "port", "5004"]
+            #expect(try firewall.npfctl(["rule", "ban", "add"] + rule).status == 0)
+            try send("shut", on: network)
+            try waitFor(until: { try firewall.counter("ruleset block") == 1 }, "the datagram that the rule blocks")
+            #expect(try firewall.npfctl("rule", "ban", "flush").status == 0)
+            try send("last", on: network)
+            try waitFor(until: { receiver.output.hasSuffix("last") }, "the last datagram")
+            #expect(receiver.output == "openbad last")
+        }
+
         @Test func reloadTakesBackWhatItChanges() throws {
             let network = try Network(ipv6: false)
             let firewall = try Firewall(network, rules: Self.rules, scripts: Self.scripts)
@@ -112,13 +179,37 @@ extension LiveTests {
             #expect(looks > 0)
 
             try network.write(
-                Self.scripts["filter.lua"]!.replacing("word ~= 'bad'", with: "word ~= 'evil'"), to: "npf/filter.lua")
+                Self.scripts["filter.lua"]!.replacing("'bad'", with: "'evil'"), to: "npf/filter.lua")
             #expect(try firewall.npfctl("reload").status == 0)
             #expect(try firewall.counter("decisions taken back from the kernel") == 1)
             try send("evil", "good", on: network)
             try waitFor(until: { receiver.output.utf8.count >= 12 }, "the datagrams")
             #expect(receiver.output == "openbad good")
             #expect(try calls(firewall) > 0)
+        }
+
+        @Test func reloadWithAnotherMarkLeavesNoneOfEither() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(network, rules: Self.rules, scripts: Self.scripts)
+            try send("open", on: network)
+            func marks() throws -> [Substring] {
+                let connections = try network.run(on: .firewall, "cat", "/proc/net/nf_conntrack").output
+                return connections.split { $0.isWhitespace }.filter { $0.hasPrefix("mark=") }.sorted()
+            }
+            // Somebody has used the bits that are to be ours.
+            func mark(_ option: String) throws {
+                let rule = "\(option) FORWARD -p udp --sport 3000 -j CONNMARK --set-mark 0x20000000"
+                try network.run(
+                    on: .firewall, ["iptables", "-t", "mangle"] + rule.split(separator: " ").map(String.init))
+            }
+            try mark("-A")
+            try send("good", on: network, from: 3000)
+            try waitFor(until: { try marks() == ["mark=2147483648", "mark=536870912"] }, "the marks")
+            try mark("-D")
+
+            try network.write("set flow.mark 0x30000000\n" + Self.rules, to: "npf.conf")
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try marks() == ["mark=0", "mark=0"])
         }
 
         @Test func startForgetsWhatTheDaemonBeforeHasTold() throws {

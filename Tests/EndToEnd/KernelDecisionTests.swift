@@ -7,24 +7,10 @@ import Testing
 extension LiveTests {
     /// What the kernel decides without the daemon.
     @Suite struct KernelDecisionTests {
-        /// The kernel's plan with its counters.
-        private static func plan(_ firewall: Firewall) throws -> KernelReport {
-            let line = try firewall.npfctl("show", "kernel", "--json").output
-            return try #require(try ControlResponse(line: Array(line.utf8.dropLast())).kernel)
-        }
-
         private static func packets(_ report: KernelReport, _ direction: String, _ action: String) -> UInt64 {
             report.items.filter { $0.direction == direction && $0.action == action }.reduce(0) {
                 $0 + ($1.packets ?? 0)
             }
-        }
-
-        /// Sends datagrams, one after the other.
-        private static func send(_ network: Network, _ count: Int, to port: Int, _ text: String = "x") throws {
-            let result = try network.run(
-                on: .client, "bash", "-c",
-                "for i in $(seq \(count)); do echo \(text) >/dev/udp/\(Network.server4)/\(port); done")
-            try #require(result.status == 0, "\(result.errorOutput)")
         }
 
         @Test func theCountersAddUp() throws {
@@ -45,10 +31,10 @@ extension LiveTests {
             // Nobody listens there, and the server's ICMP errors would be counted as well.
             try network.run(on: .server, "iptables", "-A", "OUTPUT", "-p", "icmp", "-j", "DROP")
             for (port, count) in [(5001, 11), (5002, 12), (5003, 13), (5004, 14), (5005, 15)] {
-                try Self.send(network, count, to: port)
+                try network.sendLines(count, to: port)
             }
             try waitFor(until: { try firewall.rule("block return").packets == 14 }, "the daemon's share")
-            let report = try Self.plan(firewall)
+            let report = try firewall.kernel()
             func packets(_ place: String) -> [String: UInt64] {
                 Dictionary(
                     report.items.filter { $0.place == place && $0.direction == "in" }.map {
@@ -70,7 +56,7 @@ extension LiveTests {
             #expect(try firewall.counter("blocked") == 26)
 
             try firewall.npfctl("reload")
-            try Self.send(network, 1, to: 5001)
+            try network.sendLines(1, to: 5001)
             #expect(try firewall.counter("blocked") == 27, "the count goes on over a reload")
             let text = try firewall.npfctl("show", "kernel").output
             #expect(
@@ -120,7 +106,7 @@ extension LiveTests {
                 try network.write(rules(text), to: "npf.conf")
                 let reloaded = try firewall.npfctl("reload")
                 try #require(reloaded.status == 0, "\(reloaded.errorOutput)")
-                for port in ports { try Self.send(network, 1, to: port, "case\(number)") }
+                for port in ports { try network.sendLines(1, to: port, "case\(number)") }
                 usleep(200_000)
                 let arrived = try ports.filter { try network.read("\($0)").contains("case\(number)\n") }
                 #expect(arrived == arrives, "\(text)")
@@ -150,7 +136,7 @@ extension LiveTests {
             try waitFor(
                 until: { try (7001...7003).allSatisfy { try network.listens(.server, "udp", $0) } }, "the servers")
             let firewall = try Firewall(network, rules: "group default {\npass all\n}\n")
-            for port in 7001...7003 { try Self.send(network, 1, to: port) }
+            for port in 7001...7003 { try network.sendLines(1, to: port) }
             usleep(300_000)
             #expect(try (7001...7003).filter { try !network.read("\($0)").isEmpty } == [7003])
             let after = try network.run(on: .firewall, "iptables-save").output.split(separator: "\n").filter {
@@ -184,6 +170,15 @@ extension LiveTests {
             #expect(got.sorted() == Array(1...20000), "\(20000 - got.count) lost")
         }
 
+        /// Does by hand what `npfctl show kernel --print --iptables` says.
+        private static func install(_ text: String, on network: Network) throws {
+            #expect(try network.run(on: .firewall, "iptables-restore", "--noflush", input: text).status == 0)
+            for line in text.split(separator: "\n") where line.hasPrefix("# To lead") {
+                let command = line.split(separator: ":", maxSplits: 1)[1].split(separator: " ").map(String.init)
+                #expect(try network.run(on: .firewall, command).status == 0)
+            }
+        }
+
         @Test func theAdministratorMayInstallTheRules() throws {
             let network = try Network(ipv6: false)
             let on = "group default {\nblock in final proto icmp all\npass all\n}\n"
@@ -199,11 +194,7 @@ extension LiveTests {
                 firewall.scriptFolder
             ).output
             #expect(text == offline)
-            #expect(try network.run(on: .firewall, "iptables-restore", "--noflush", input: text).status == 0)
-            for line in text.split(separator: "\n") where line.hasPrefix("# To lead") {
-                let command = line.split(separator: ":", maxSplits: 1)[1].split(separator: " ").map(String.init)
-                #expect(try network.run(on: .firewall, command).status == 0)
-            }
+            try Self.install(text, on: network)
             #expect(try !pings(), "by the administrator's hand")
             #expect(try firewall.npfctl("show", "kernel", "--print").output.contains("add table inet npflua_own\n"))
             for arguments in [["-F", "npflua-own-in"], ["-F", "npflua-own-out"]] {
@@ -218,6 +209,63 @@ extension LiveTests {
             #expect(try firewall.npfctl("reload").status == 0)
             #expect(try pings(), "and takes them away")
             try waitFor(until: { try !firewall.kernelRules().contains("npflua-in") }, "the removal")
+        }
+
+        @Test func daemonWithoutKernelRulesTakesAwayWhatAKilledOneHasLeft() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(network, rules: "group default {\npass all\n}\n")
+            firewall.signal(SIGKILL)
+            #expect(firewall.wait() == 128 + SIGKILL)
+            #expect(try firewall.kernelRules().contains("npflua"))
+            try network.write("set kernel.rules off\ngroup default {\npass all\n}\n", to: "npf.conf")
+            try firewall.start()
+            #expect(try !firewall.kernelRules().contains("npflua"))
+        }
+
+        @Test func printedRulesLeaveWhatDynamicRulesDecideToTheDaemon() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network,
+                rules: """
+                    set kernel.rules off
+                    group "ban" in on outside { ruleset "ban" }
+                    group default {
+                    block in final proto icmp all
+                    pass all
+                    }
+
+                    """)
+            let text = try firewall.npfctl("show", "kernel", "--print", "--iptables").output
+            let names = text.matches(of: /npflua-[a-z-]+/).map { String($0.output) }
+            #expect(!names.isEmpty && names.allSatisfy { $0.hasPrefix("npflua-own-") }, "\(text)")
+            try Self.install(text, on: network)
+            try network.sendLines(3, to: 5001)
+            // The rules cannot follow what is added, so nothing is decided by them.
+            try waitFor(until: { try firewall.rule("pass all").packets == 6 }, "what the rules let through")
+            #expect(try Set(firewall.kernel().items.map(\.action)) == ["queue"])
+        }
+
+        @Test func reloadToTheSameRulesLeavesThemWithTheirCounts() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network, rules: "group default {\npass all\nblock in final proto udp to any port 5001\n}\n")
+            /// What is counted in the kernel, by `show kernel`, by `show` and by `stats`.
+            func counts() throws -> [UInt64?] {
+                let saved = try network.run(on: .firewall, "iptables-save", "-c").output
+                let rule = saved.split(separator: "\n").first { $0.contains("npf.conf:3") }
+                let item = try firewall.kernel().items.first { $0.place == "npf.conf:3" }
+                return [
+                    rule.flatMap { UInt64($0.dropFirst().prefix { $0 != ":" }) }, item?.packets,
+                    try firewall.rule("block").packets, try firewall.counter("blocked"),
+                ]
+            }
+            try network.sendLines(3, to: 5001)
+            #expect(try counts() == [3, 3, 3, 3])
+            for (number, expected) in [(2, [5, 2, 2, 5]), (1, [6, 1, 1, 6])] as [(Int, [UInt64?])] {
+                #expect(try firewall.npfctl("reload").status == 0)
+                try network.sendLines(number, to: 5001)
+                #expect(try counts() == expected)
+            }
         }
     }
 }

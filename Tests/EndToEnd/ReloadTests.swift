@@ -224,6 +224,27 @@ extension LiveTests {
             #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
         }
 
+        @Test func stopAndStartLoseNoCountOfTheKernels() throws {
+            let network = try Network(ipv6: false)
+            // Nobody listens there, and the server's ICMP errors would be counted as well.
+            try network.run(on: .server, "iptables", "-A", "OUTPUT", "-p", "icmp", "-j", "DROP")
+            let firewall = try Firewall(
+                network, rules: "group default {\n\tpass all\n\tblock in final proto udp to any port 5001\n}\n")
+            func counts() throws -> [UInt64] {
+                try ["passed", "blocked"].map(firewall.counter)
+                    + ["pass", "block"].map { try firewall.rule($0).packets }
+            }
+            try network.sendLines(2, to: 5000)
+            try network.sendLines(3, to: 5001)
+            #expect(try counts() == [4, 3, 4, 3])
+            #expect(try firewall.npfctl("stop").status == 0)
+            try network.sendLines(1, to: 5001)
+            #expect(try counts() == [4, 3, 4, 3])
+            #expect(try firewall.npfctl("start").status == 0)
+            try network.sendLines(2, to: 5001)
+            #expect(try counts() == [4, 5, 4, 5])
+        }
+
         @Test func failPolicyChangesWithAReload() throws {
             let network = try Network(ipv6: false)
             try network.serve(banner: "hello", port: 80)

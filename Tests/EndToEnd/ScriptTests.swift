@@ -275,6 +275,24 @@ extension LiveTests {
             #expect(try firewall.counter("resets and ICMP errors sent") >= 6)
         }
 
+        @Test func senderIsToldThatItsFlowIsBlocked() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(
+                network,
+                rules: """
+                    procedure "p" { lua: call shut }
+                    group default {
+                    \tpass all
+                    \tblock return in final proto udp to any port 5004 apply "p"
+                    }
+
+                    """, scripts: ["shut.lua": "function shut(pkt) return 'block-flow' end"])
+            let result = try network.run(
+                on: .client, "socat", "-t2", "STDIO", "UDP:\(Network.server4):5004", input: "x")
+            #expect(result.errorOutput.contains("No route to host"), "\(result) \(firewall.log)")
+            #expect(try firewall.counter("decisions given to the kernel") == 1)
+        }
+
         @Test func fragmentsArePutTogetherBeforeAScriptSeesThem() throws {
             let network = try Network(ipv6: false)
             let firewall = try Firewall(
