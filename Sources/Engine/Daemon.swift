@@ -90,13 +90,16 @@ public final class Daemon {
         server = try ControlServer(path: options.socket, firstToken: Token.server, epoll: epoll)
         let found = KernelListing.now(nil)
         try Self.refuse(beside: found, than: Workers.queues(loaded.parameters))
+        let first = Self.withMarks(loaded, if: true)
+        workers = try Workers(
+            first, leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
+        // Until the kernel rules are there no mark decides anything, and this takes as long as the kernel's table is large.
         let refusal = Self.forgetMarks(of: loaded, logger: logger)
         tellsKernel = refusal == nil
         configuration = Self.withMarks(loaded, if: tellsKernel)
-        workers = try Workers(
-            configuration, leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
         if let refusal {
             logger.notice("the kernel is told of no decided flows, as it does not list its connections: \(refusal)")
+            _ = try workers.replace(first, by: configuration)
         }
         if !workers.canAnswer {
             logger.warning(
