@@ -50,7 +50,6 @@ extension Daemon {
                 if ticksToRemoval == 0 { try kernelRules.remove() }
             }
             if isKernelBehind && isInspecting { try followChanges() }
-            kernelRules.learnListing()
             guard isInspecting, !formerStates.isEmpty, workers.sum({ $0.place.totals.states.current.value }) == 0 else {
                 return
             }

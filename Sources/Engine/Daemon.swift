@@ -126,7 +126,6 @@ public final class Daemon {
                 "queues": "\(workers.queues)", "kernel rules": "\(kernelRules.backend?.rawValue ?? "none")",
             ])
         reportReady()
-        kernelRules.learnListing()
         workers.whileWaiting = { [unowned self] in feedWatchdog() }
     }
 
@@ -235,7 +234,7 @@ public final class Daemon {
             throw error
         }
         configuration = new
-        if !isInspecting { kernelRules.forgetEntries() }
+        if !isInspecting || !new.installsKernelRules { kernelRules.forgetEntries() }
         for problem in new.useTableLimit(now: Int64(Clock.monotonic)) { logger.error("\(problem)") }
         // For a moment there were all scripts twice.
         HeapMemory.giveBackFreePages()

@@ -23,8 +23,6 @@ struct KernelRules {
     private var zero: PlanCounters?
     /// How the rules were listed when they were as we had put them there; nil where that is not known.
     private var untouched: [String]?
-    /// Whether `untouched` is still to be asked for.
-    private var isNew = false
 
     init(logger: Logger) {
         self.logger = logger
@@ -39,7 +37,9 @@ struct KernelRules {
     mutating func install(_ plan: KernelPlan, over listing: KernelListing? = nil) throws(SystemError) {
         let listing = listing ?? .now(backend)
         let counters = counters(in: listing)
-        if let plans, plans.wanted == plan, plans.installed == plan, listing.lines(backend) == untouched, let counters {
+        if let plans, plans.wanted == plan, plans.installed == plan, let counters, let untouched,
+            listing.lines(backend) == untouched
+        {
             before = decided(counters)
             zero = zero.map { $0 + counters } ?? counters
         } else {
@@ -59,14 +59,6 @@ struct KernelRules {
         let entries = decidedByEntry(counters, since: beforeByEntry)
         try replace(by: plan, over: listing, counters)
         beforeByEntry = entries
-    }
-
-    /// Learns, once after each change, how the rules are listed.
-    mutating func learnListing() {
-        guard isNew, plans != nil else { return }
-        isNew = false
-        let listing = KernelListing.now(backend)
-        if counters(in: listing) != nil { untouched = listing.lines(backend) }
     }
 
     /// What the kernel has decided by the configuration's rules, by their places in the flattened ruleset.
@@ -125,7 +117,9 @@ struct KernelRules {
 
     /// Takes away everything that `install` has put there.
     mutating func remove() throws(SystemError) {
-        try Self.remove(.now(backend))
+        let listing = KernelListing.now(backend)
+        if backend == .iptables && (listing.inet4 == nil || listing.inet6 == nil) { throw Self.unlisted }
+        try Self.remove(listing)
         backend = nil
         plans = nil
     }
@@ -145,7 +139,7 @@ struct KernelRules {
         by plan: KernelPlan, over listing: KernelListing, _ counters: PlanCounters?
     ) throws(SystemError) {
         let decided = decided(counters)
-        (untouched, isNew) = (nil, true)
+        untouched = nil
         switch backend {
         case .nftables:
             try Self.runNft(plan.nftables)
@@ -171,6 +165,9 @@ struct KernelRules {
             }
         }
         (before, zero) = (decided, nil)
+        // At once: what somebody changes later is not as it should be.
+        let new = KernelListing.now(backend)
+        if self.counters(in: new) != nil { untouched = new.lines(backend) }
     }
 
     /// By iptables: a kernel that lacks some of its matches is given the plan that sends everything to the queue.
@@ -188,11 +185,9 @@ struct KernelRules {
     }
 
     private static func restore(_ plan: KernelPlan, over listing: KernelListing) throws(SystemError) {
+        guard let inet4 = listing.inet4, let inet6 = listing.inet6 else { throw unlisted }
         // Somebody may have flushed the chains that ours hang on.
-        let none = IptablesListing("")
-        try restore(
-            plan.iptablesRestore(.inet4, over: listing.inet4 ?? none),
-            plan.iptablesRestore(.inet6, over: listing.inet6 ?? none))
+        try restore(plan.iptablesRestore(.inet4, over: inet4), plan.iptablesRestore(.inet6, over: inet6))
     }
 
     private static func restore(_ inet4: String, _ inet6: String) throws(SystemError) {
@@ -201,6 +196,9 @@ struct KernelRules {
         }
         for (command, result) in zip(commands, try Command.runTogether(commands)) { try check(result, of: command.0) }
     }
+
+    private static let unlisted = SystemError(
+        "iptables-save or ip6tables-save does not list the table mangle, so nobody knows which rules are there")
 
     private static func runNft(_ text: String) throws(SystemError) {
         try check(["nft", "-f", "-"], input: text)

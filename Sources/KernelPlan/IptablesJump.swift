@@ -53,10 +53,15 @@ public struct IptablesListing: Sendable, Equatable {
 
     /// The jumps that are not there.
     var missingJumps: [IptablesJump] { KernelPlan.iptablesJumps.filter { !lines.contains($0.listed) } }
+    /// The jumps that are there too often, each as often as it is too much.
+    var surplusJumps: [IptablesJump] {
+        KernelPlan.iptablesJumps.flatMap { jump in jumps.filter { $0 == jump }.dropFirst() }
+    }
     /// The jumps that are there, each as often as it is.
     var jumps: [IptablesJump] { lines.flatMap { line in KernelPlan.iptablesJumps.filter { $0.listed == line } } }
     /// Whether all that a plan needs is there.
     public var isComplete: Bool {
-        missingJumps.isEmpty && KernelPlan.iptablesChains.allSatisfy { lines.contains(":\($0)") }
+        missingJumps.isEmpty && surplusJumps.isEmpty
+            && KernelPlan.iptablesChains.allSatisfy { lines.contains(":\($0)") }
     }
 }

@@ -29,10 +29,11 @@ extension KernelPlan {
     /// What cannot be said there goes to the queue. The chains come before addresses are translated: what comes back to a
     /// box that masquerades has the outside address.
     ///
-    /// - Parameter listing: what is there; jumps that it lacks are added.
+    /// - Parameter listing: what is there; jumps that it lacks are added, and those that it has twice taken away.
     public func iptablesRestore(_ family: Configuration.Family, over listing: IptablesListing? = nil) -> String {
         let rules = iptablesRules(family).map { "-A \($0.chain) \($0.text)" }
-        return Self.iptables(rules + (listing?.missingJumps ?? []).map(\.insertion))
+        guard let listing else { return Self.iptables(rules) }
+        return Self.iptables(rules + listing.surplusJumps.map(\.deletion) + listing.missingJumps.map(\.insertion))
     }
 
     /// For iptables-restore: our chains, empty.
@@ -256,8 +257,8 @@ private struct IptablesWriter {
                 "-m mark \(mark) -m connmark \(mark) -m conntrack ! --ctstate INVALID,UNTRACKED "
                     + "-j MARK --set-xmark 0/\(marks.mask)")
         }
-        let values = marks.values.map { "-m mark ! --mark \($0)/\(marks.mask) " }.joined()
-        add(KernelPlan.marked, "\(values)-j MARK --set-xmark 0/\(marks.mask)")
+        for value in marks.values { add(KernelPlan.marked, "-m mark --mark \(value)/\(marks.mask) -j RETURN") }
+        add(KernelPlan.marked, "-j MARK --set-xmark 0/\(marks.mask)")
         add(KernelPlan.decided, "-j CONNMARK --save-mark --nfmask \(marks.mask) --ctmask \(marks.mask)")
         add(KernelPlan.decided, "-m mark --mark \(marks.blocked)/\(marks.mask) -j DROP")
         add(KernelPlan.decided, "-j MARK --set-xmark 0/\(marks.mask)")

@@ -204,7 +204,9 @@ private struct NftablesWriter {
                 "meta mark & \(marks.mask) == \(value) ct mark & \(marks.mask) == \(value) "
                     + "ct state new,established,related \(unmarked)")
         }
-        add("marked", marks.values.map { "meta mark & \(marks.mask) != \($0) " }.joined() + unmarked)
+        // A rule has room for few values.
+        for value in marks.values { add("marked", "meta mark & \(marks.mask) == \(value) return") }
+        add("marked", unmarked)
         for value in marks.values {
             add("decided", "meta mark & \(marks.mask) == \(value) ct mark set ct mark & \(~marks.mask) | \(value)")
         }

@@ -97,7 +97,7 @@ extension KernelPlan {
     /// A listing of our table by `nft list table` without what its rules have counted.
     public static func withoutCounters(nftables listing: String) -> String {
         var isCount = false
-        return listing.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).compactMap { word in
+        return listing.utf8.split { " \t\n".utf8.contains($0) }.compactMap { word in
             defer { isCount = word.elementsEqual("packets".utf8) || word.elementsEqual("bytes".utf8) }
             return isCount ? nil : String(Substring(word))
         }.joined(separator: " ")

@@ -139,7 +139,7 @@ import Testing
         expected += [
             "marked meta mark & \(blocked) ct mark & \(blocked) \(isTracked) \(unmarked)",
             "marked meta mark & \(passed) ct mark & \(passed) \(isTracked) \(unmarked)",
-            "marked meta mark & 3221225472 != 1073741824 meta mark & 3221225472 != 2147483648 \(unmarked)",
+            "marked meta mark & \(blocked) return", "marked meta mark & \(passed) return", "marked \(unmarked)",
             "decided meta mark & 3221225472 == 1073741824 ct mark set ct mark & 1073741823 | 1073741824",
             "decided meta mark & 3221225472 == 2147483648 ct mark set ct mark & 1073741823 | 2147483648",
             "decided meta mark & 3221225472 == 1073741824 drop",
