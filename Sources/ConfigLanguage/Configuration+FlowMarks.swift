@@ -13,11 +13,17 @@ extension Configuration {
         /// What a flow has in the bits that a procedure has passed, by the procedure's name.
         public let passed: [String: UInt32]
 
-        /// All that a connection may have in the bits, ascending.
+        /// What a connection of TCP has in the bits once a packet with contents has come that a script is to see, and what
+        /// that packet has in its own mark; nil where no script wants contents alone, or no value is left.
+        ///
+        /// So the daemon knows a new connection from an old one between the same ports, and need not see its SYN.
+        public let opened: UInt32?
+
+        /// What decides about flows, ascending.
         public var values: [UInt32] { [blocked] + passed.values.sorted() }
 
         /// Marks are switched off.
-        public static let none = FlowMarks(mask: 0, blocked: 0, passed: [:])
+        public static let none = FlowMarks(mask: 0, blocked: 0, passed: [:], opened: nil)
     }
 
     /// The values of connections' marks.
@@ -33,11 +39,18 @@ extension Configuration {
             passed[procedure.name] = value << shift
             value += 1
         }
-        return FlowMarks(mask: mask, blocked: 1 << shift, passed: passed)
+        let opened = value <= mask >> shift && procedures.contains(where: \.wantsContents) ? value << shift : nil
+        return FlowMarks(mask: mask, blocked: 1 << shift, passed: passed, opened: opened)
     }
 }
 
 extension Configuration.Procedure {
+    /// Whether the procedure is one script's, which is called for packets with contents alone.
+    public var wantsContents: Bool {
+        guard calls.count == 1, case .lua(let call) = calls[0] else { return false }
+        return call.payloadOnly
+    }
+
     /// Whether the procedure calls one script and does nothing else, so that a flow which that passes needs it no more.
     fileprivate var isOneScript: Bool {
         guard calls.count == 1, case .lua = calls[0] else { return false }

@@ -28,6 +28,8 @@ public struct Filter: ~Copyable {
     var flows: FlowTable
     /// The bits of connections' marks by which the kernel is told of flows; 0 for none.
     let flowMask: UInt32
+    /// What the kernel tells of a connection's first packet that comes here, in the packet's mark; 0 where it does not.
+    private let openedMark: UInt32
     /// What tells the kernel that a connection is blocked; 0 where nothing does.
     let blockedMark: UInt32
     /// Whether the kernel carries out what it is told of flows: only where the daemon's rules are in it.
@@ -124,6 +126,7 @@ public struct Filter: ~Copyable {
         flows = FlowTable(seed: seed)
         flowMask = configuration.flowMarks.mask
         blockedMark = configuration.flowMarks.blocked
+        openedMark = configuration.flowMarks.opened ?? 0
         continuity = former.map { FlowContinuity(from: $0, to: configuration) }
         // Memory is mapped, and is the system's until states are made.
         states = StateTable(
@@ -209,6 +212,7 @@ public struct Filter: ~Copyable {
             totals.optionsDropped.add()
             return Decision(.block, .options)
         }
+        if unsafe isOpening(origin.mark), let flow = FlowKey(headers) { flows.begin(flow) }
         if !flows.isEmpty, let flow = FlowKey(headers),
             let blocked = unsafe flows.find(flow, opening: false, now: origin.clock)
         {
@@ -251,6 +255,10 @@ public struct Filter: ~Copyable {
         countOutcome(of: decision)
         return decision
     }
+
+    /// Whether a packet's mark says that its connection has just begun.
+    @inline(__always)
+    func isOpening(_ mark: UInt32) -> Bool { openedMark != 0 && mark & flowMask == openedMark }
 
     /// What the rules alone say.
     @inline(__always)

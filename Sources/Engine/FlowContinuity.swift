@@ -42,6 +42,7 @@ package struct FlowContinuity: Sendable {
                 stale.append(mark)
             }
         }
+        if let opened = before.opened, before.mask != after.mask || after.opened != opened { stale.append(opened) }
         staleMarks = before.mask == 0 ? [] : stale
         isIdentity =
             calls.enumerated().allSatisfy { Int($0.offset) == Int($0.element) }

@@ -100,6 +100,21 @@ package struct FlowTable: ~Copyable {
         return nil
     }
 
+    /// Begins a flow afresh, whatever calls have to do with it: it is another than the one before.
+    ///
+    /// A blocked one stays blocked.
+    @inline(__always)
+    package mutating func begin(_ key: FlowKey) {
+        let first = set(of: key)
+        for place in first..<first &+ Self.ways {
+            let entry = unsafe entries + place
+            guard unsafe entry.pointee.standing == .passed || entry.pointee.standing == .inspected,
+                unsafe entry.pointee.key.treated(by: key.call) == key
+            else { continue }
+            unsafe entry.pointee.standing = .free
+        }
+    }
+
     /// Notes a flow that is decided, or that is looked at.
     ///
     /// - Parameter needsBoth: of a flow that is looked at, whether both of its directions must be.

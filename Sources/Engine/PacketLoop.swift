@@ -113,9 +113,9 @@ struct PacketLoop: ~Copyable {
     ) throws(PacketQueueError) {
         // A batch of packets whose scripts all reach their limits is slow, not stuck.
         mailbox.turns.add()
-        guard mailbox.isInspecting else { return queue.accept(packet.id) }
+        guard mailbox.isInspecting else { return accept(packet) }
         guard !mailbox.isHurrying else {
-            if unsafe filter.pointee.failOpen { queue.accept(packet.id) } else { queue.drop(packet.id) }
+            if unsafe filter.pointee.failOpen { accept(packet) } else { queue.drop(packet.id) }
             return
         }
         let (interface, name) = unsafe interfaces.find(packet.interface)
@@ -145,12 +145,29 @@ struct PacketLoop: ~Copyable {
             queue.handOn(packet.id, to: segmentQueue)
             try decideSegments(time: time, clock: clock)
         case .pass where decision.isChanged:
-            unsafe queue.replace(packet.id, with: UnsafeRawBufferPointer(packet.payload))
-        case .pass: queue.accept(packet.id)
+            unsafe queue.replace(packet.id, with: UnsafeRawBufferPointer(packet.payload), mark: ownMark(of: packet))
+        case .pass: accept(packet)
         case .block:
             queue.drop(packet.id)
             if decision.isAnswered { refuse(packet) }
         }
+    }
+
+    @inline(__always)
+    private mutating func accept(_ packet: QueuedPacket) {
+        if let mark = ownMark(of: packet) {
+            queue.accept(packet.id, mark: mark)
+        } else {
+            queue.accept(packet.id)
+        }
+    }
+
+    /// The mark that a packet had before the kernel told by it that a connection has begun; nil where it did not.
+    ///
+    /// What comes after our rules, a choice of routes by the mark for one, is not to see that.
+    @inline(__always)
+    private func ownMark(of packet: QueuedPacket) -> UInt32? {
+        unsafe filter.pointee.isOpening(packet.mark) ? packet.mark & ~filter.pointee.flowMask : nil
     }
 
     /// Decides the segments of a burst that was just handed on, before what came behind it.

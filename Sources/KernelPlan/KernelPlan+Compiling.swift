@@ -72,7 +72,9 @@ extension KernelPlan {
         for (index, item) in items.enumerated() {
             elements += item.match.size
             guard index < maximumItems - 1 && elements <= maximumElements else {
-                return items[..<index] + [.own(.any, .queue, "what is more than the kernel is given")]
+                // Packets without payload pass only where their rule has the others come.
+                let whole = items[..<index].lastIndex { !$0.match.lacksPayload }.map { items[...$0] } ?? []
+                return whole + [.own(.any, .queue, "what is more than the kernel is given")]
             }
         }
         return items
@@ -87,7 +89,7 @@ extension KernelPlan {
         }
         if let end = items.firstIndex(where: { $0.match == .any }) { items.removeSubrange((end + 1)...) }
         guard let last = items.popLast() else { return [] }
-        while let item = items.last, item.action == last.action { items.removeLast() }
+        while let item = items.last, item.action == last.action, !item.tellsOpening { items.removeLast() }
         return items + [last]
     }
 }

@@ -11,6 +11,7 @@ extension KernelPlan {
     fileprivate static let flowSuffix = "-flow"
     fileprivate static let marked = "npflua-marked"
     fileprivate static let decided = "npflua-decided"
+    fileprivate static let opened = "npflua-opened"
 
     /// The arguments of `iptables-restore` and `ip6tables-restore` for the texts below: other rules stay, and the
     /// lock is waited for.
@@ -52,7 +53,7 @@ extension KernelPlan {
     }
 
     /// Each before those that its rules lead to, so that they can be removed in this order.
-    static let iptablesChains = iptablesItemChains + [marked, decided]
+    static let iptablesChains = iptablesItemChains + [marked, decided, opened]
 
     /// The rules of a family in their order.
     func iptablesRules(_ family: Configuration.Family) -> [PlanRule] {
@@ -133,12 +134,23 @@ private struct IptablesWriter {
             alternatives = expressed
         } else {
             target = self.target(of: .queue)
-            let name = item.match.interface.flatMap { $0.allSatisfy(\.isPlain) ? $0 : nil }
-            alternatives = [name.map { "\(option) \($0) " } ?? ""]
+            alternatives = [interface(item.match, option)]
+        }
+        if item.tellsOpening, !isOfFlows, let marks = plan.marks, marks.opened != nil,
+            let tcp = item.match.narrowed(to: [6])
+        {
+            for criteria in expressed(tcp, option: option) ?? ["\(interface(tcp, option))-p 6 "] {
+                add(chain, "\(criteria)-m connmark --mark 0/\(marks.mask) -j \(KernelPlan.opened)")
+            }
         }
         for criteria in alternatives {
             add(chain, "\(criteria)-m comment --comment \"\(item.place)\" -j \(target)", item: index)
         }
+    }
+
+    /// The interface, where it can be said: else all of them.
+    private func interface(_ match: PlanMatch, _ option: String) -> String {
+        match.interface.flatMap { $0.allSatisfy(\.isPlain) ? "\(option) \($0) " : nil } ?? ""
     }
 
     private func target(of action: PlanItem.Action) -> String {
@@ -169,7 +181,8 @@ private struct IptablesWriter {
         }
         if match.lacksPayload {
             // See the nftables text.
-            last += "-m conntrack ! --ctstate NEW -m bpf --bytecode \"\(PlanBytecode.payloadless(family))\" "
+            let program = PlanBytecode.payloadless(family, without: plan.payloadFlags)
+            last += "-m conntrack ! --ctstate NEW -m bpf --bytecode \"\(program)\" "
         }
 
         // 0 is iptables' word for all of them.
@@ -259,6 +272,10 @@ private struct IptablesWriter {
         }
         for value in marks.values { add(KernelPlan.marked, "-m mark --mark \(value)/\(marks.mask) -j RETURN") }
         add(KernelPlan.marked, "-j MARK --set-xmark 0/\(marks.mask)")
+        if let opened = marks.opened {
+            add(KernelPlan.opened, "-j CONNMARK --set-xmark \(opened)/\(marks.mask)")
+            add(KernelPlan.opened, "-j MARK --set-xmark \(opened)/\(marks.mask)")
+        }
         add(KernelPlan.decided, "-j CONNMARK --save-mark --nfmask \(marks.mask) --ctmask \(marks.mask)")
         add(KernelPlan.decided, "-m mark --mark \(marks.blocked)/\(marks.mask) -j DROP")
         add(KernelPlan.decided, "-j MARK --set-xmark 0/\(marks.mask)")

@@ -26,7 +26,7 @@ extension KernelPlan {
             "inbound { type filter hook prerouting priority dstnat + 10; policy accept; }",
             "outbound { type filter hook postrouting priority mangle; policy accept; }", "inbound_flow",
             "outbound_flow",
-            "marked", "decided", "payloadless",
+            "marked", "decided", "opened", "payloadless",
         ]
         let additions = chains.map { "add chain \(table) \($0)\n" }
         let flushes = chains.map { "flush chain \(table) \($0.prefix { $0 != " " })\n" }
@@ -121,9 +121,11 @@ private struct NftablesWriter {
         guard let criteria = criteria(of: item.match, interface: interface) else {
             var queued = item
             queued.action = .queue
+            tellOpening(item, chain, interface: interface, isOfFlows: isOfFlows)
             return add(queued, at: index, chain, "")
         }
         guard !item.match.lacksPayload else { return add(chain, "\(criteria)jump payloadless") }
+        tellOpening(item, chain, interface: interface, isOfFlows: isOfFlows)
         add(item, at: index, chain, criteria)
     }
 
@@ -136,6 +138,16 @@ private struct NftablesWriter {
             case .queueFirst: queue(plan.queues.lowerBound...plan.queues.lowerBound)
             }
         add(chain, "\(criteria)counter \(verdict) comment \"\(item.place)\"", item: index)
+    }
+
+    /// The packet that is a connection's first in the queue has a mark of its own: nobody else tells a connection from one
+    /// before it between the same ports, as its SYN does not come.
+    private mutating func tellOpening(_ item: PlanItem, _ chain: String, interface: String, isOfFlows: Bool) {
+        guard item.tellsOpening, !isOfFlows, let marks = plan.marks, marks.opened != nil,
+            let tcp = item.match.narrowed(to: [6])
+        else { return }
+        let criteria = criteria(of: tcp, interface: interface) ?? "meta l4proto 6 "
+        add(chain, "\(criteria)ct mark & \(marks.mask) == 0 jump opened")
     }
 
     private func queue(_ queues: ClosedRange<UInt16>) -> String {
@@ -207,6 +219,10 @@ private struct NftablesWriter {
         // A rule has room for few values.
         for value in marks.values { add("marked", "meta mark & \(marks.mask) == \(value) return") }
         add("marked", unmarked)
+        if let opened = marks.opened {
+            add("opened", "ct mark set ct mark & \(~marks.mask) | \(opened)")
+            add("opened", "meta mark set meta mark & \(~marks.mask) | \(opened)")
+        }
         for value in marks.values {
             add("decided", "meta mark & \(marks.mask) == \(value) ct mark set ct mark & \(~marks.mask) | \(value)")
         }
@@ -216,15 +232,14 @@ private struct NftablesWriter {
 
     /// Passes what has no payload, and returns with the rest: no length that a header could have is left out.
     ///
-    /// What has options or extension headers does not come here. A segment that opens a connection returns as well: by it
-    /// the engine knows one from another between the same ports.
+    /// What has options or extension headers does not come here.
     mutating func addPayloadless() {
         func pass(_ criteria: String) { add("payloadless", "\(criteria) counter accept") }
         // Of a flow whose first packet was blocked, the kernel has no connection that a mark could be on.
         add("payloadless", "ct state new return")
         add("payloadless", "ip length > 80 return")
         add("payloadless", "ip6 length > 60 return")
-        add("payloadless", "tcp flags & 2 != 0 return")
+        add("payloadless", "tcp flags & \(plan.payloadFlags) != 0 return")
         pass("meta l4proto 17 ip length 28")
         pass("meta l4proto 17 ip6 length 8")
         for offset in 5...15 {

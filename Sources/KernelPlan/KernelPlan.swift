@@ -59,6 +59,12 @@ public struct KernelPlan: Sendable, Equatable {
         }
     }
 
+    /// The TCP flags of segments that come even if they have no payload.
+    ///
+    /// What ends a connection (FIN, RST) must not overtake contents that wait in the queue. What begins one (SYN) comes
+    /// where marks cannot tell: by it the engine knows one connection from another between the same ports.
+    var payloadFlags: UInt8 { marks?.opened == nil ? 7 : 5 }
+
     /// Whether there are packets that the daemon is not asked about.
     public var decidesPackets: Bool { (inbound + outbound).contains { $0.action == .accept || $0.action == .drop } }
 

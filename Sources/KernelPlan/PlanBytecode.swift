@@ -23,19 +23,21 @@ enum PlanBytecode {
     }
 
     /// Matches packets of a family without options and extension headers, of TCP or UDP, that have no payload, the
-    /// length that IP says being that of the headers, and open no connection.
-    static func payloadless(_ family: Configuration.Family) -> String {
+    /// length that IP says being that of the headers.
+    ///
+    /// - Parameter flags: the TCP flags of segments that are not among them.
+    static func payloadless(_ family: Configuration.Family, without flags: UInt8) -> String {
         family == .inet4
             ? program([
                 "48 0 0 9", "21 8 0 17", "21 0 12 6",
-                "48 0 0 33", "69 10 0 2",  // TCP: without SYN.
+                "48 0 0 33", "69 10 0 \(flags)",  // TCP: its flags.
                 "48 0 0 32", "84 0 0 240", "116 0 0 2", "4 0 0 20", "5 0 0 1",  // TCP: its data offset, and 20 bytes.
                 "0 0 0 28",  // UDP: 8 and 20 bytes.
                 "7 0 0 0", "40 0 0 2", "29 0 1 0", "6 0 0 65535", "6 0 0 0",
             ])
             : program([
                 "48 0 0 6", "21 7 0 17", "21 0 11 6",
-                "48 0 0 53", "69 9 0 2",  // TCP: without SYN.
+                "48 0 0 53", "69 9 0 \(flags)",  // TCP: its flags.
                 "48 0 0 52", "84 0 0 240", "116 0 0 2", "5 0 0 1",  // TCP: its data offset.
                 "0 0 0 8",  // UDP: 8 bytes.
                 "7 0 0 0", "40 0 0 4", "29 0 1 0", "6 0 0 65535", "6 0 0 0",

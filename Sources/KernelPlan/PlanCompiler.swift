@@ -93,12 +93,18 @@ struct PlanCompiler {
         guard let reach = reach(of: rule, in: scope) else { return }
         for match in reach.matches {
             for (match, action, remark) in items(of: rule, match, isExact: reach.isExact) {
-                let item = PlanItem(
+                var item = PlanItem(
                     match: match, action: action, entry: entry, place: Self.place(rule.location),
                     text: rule.text + remark)
+                // What has no payload does not come, a SYN neither.
+                item.tellsOpening = action == .queue && wantsContents(rule)
                 for hook in reach.hooks { rules.append(item, at: hook) }
             }
         }
+    }
+
+    private func wantsContents(_ rule: Configuration.Rule) -> Bool {
+        rule.procedure.flatMap { procedures[$0] }?.wantsContents ?? false
     }
 
     /// What becomes of the packets of a match of a rule.
@@ -114,12 +120,10 @@ struct PlanCompiler {
             if let mark = marks?.passed[procedure.name] {
                 items.append((match.marked(mark), .accept, "  # flows passed by the script"))
             }
-            if procedure.calls.count == 1, case .lua(let call) = procedure.calls[0], call.payloadOnly,
-                let payloadless = match.payloadless
-            {
-                items.append((payloadless, .accept, "  # without payload"))
+            guard procedure.wantsContents, let payloadless = match.payloadless else {
+                return items + [(match, .queue, "")]
             }
-            return items + [(match, .queue, "")]
+            return items + [(payloadless, .accept, "  # without payload"), (match, .queue, "")]
         case .block(let policy):
             guard procedure == nil else { return [(match, .queue, "")] }
             // The kernel's own answers would go through the rules once more, and are another's in number and form.

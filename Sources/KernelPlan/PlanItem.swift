@@ -16,6 +16,8 @@ public struct PlanItem: Sendable, Equatable {
     public var match: PlanMatch
     /// What becomes of them.
     public var action: Action
+    /// Whether the daemon is told, where marks can tell it, which packet of TCP is a connection's first that it gets.
+    public var tellsOpening = false
     /// The place of the rule in the flattened ruleset, counted from 1; 0 where no rule matched, nil where the item is
     /// about no rule.
     public var entry: Int?

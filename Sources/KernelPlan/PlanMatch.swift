@@ -26,7 +26,7 @@ public struct PlanMatch: Sendable, Hashable {
     public var icmpCode: UInt8?
     /// What its connection's mark must have in the flow mark's bits.
     public var connectionMark: UInt32?
-    /// Whether it must be of TCP or UDP and have no payload, and no SYN, by which the engine knows a new connection.
+    /// Whether it must be of TCP or UDP and have no payload, and none of the plan's `payloadFlags`.
     public var lacksPayload = false
 
     /// Every packet.

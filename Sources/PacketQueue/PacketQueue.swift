@@ -149,6 +149,12 @@ public struct PacketQueue: ~Copyable {
         }
     }
 
+    /// Lets the packet `id` go on as it is, but for its mark.
+    public mutating func accept(_ id: UInt32, mark: UInt32) {
+        guard window.settle(id) != .none else { return }
+        verdicts.accept(id, mark: mark)
+    }
+
     /// Drops the packet `id`.
     public mutating func drop(_ id: UInt32) {
         guard window.settle(id) != .none else { return }
@@ -158,10 +164,12 @@ public struct PacketQueue: ~Copyable {
     /// Lets the packet `id` go on with `payload`, from the IP header on, in place of its contents.
     ///
     /// The checksums have to be right. More than 65,531 bytes do not fit into a verdict: the packet is dropped.
-    public mutating func replace(_ id: UInt32, with payload: UnsafeRawBufferPointer) {
+    ///
+    /// - Parameter mark: the packet's mark from now on; nil leaves it.
+    public mutating func replace(_ id: UInt32, with payload: UnsafeRawBufferPointer, mark: UInt32? = nil) {
         guard window.settle(id) != .none else { return }
         if payload.count <= VerdictBuffer.maximumPayload {
-            unsafe verdicts.replace(id, with: payload)
+            unsafe verdicts.replace(id, with: payload, mark: mark)
         } else {
             verdicts.drop(id)
         }

@@ -40,10 +40,10 @@ package struct VerdictBuffer: ~Copyable {
         runEnd = id
     }
 
-    /// Accepts `id` alone.
-    package mutating func accept(_ id: UInt32) {
+    /// Accepts `id` alone, with another packet mark if one is given.
+    package mutating func accept(_ id: UInt32, mark: UInt32? = nil) {
         endRun()
-        unsafe append(NFQNL_MSG_VERDICT, id, NF_ACCEPT)
+        unsafe append(NFQNL_MSG_VERDICT, id, NF_ACCEPT, mark: mark)
     }
 
     /// Drops `id`.
@@ -52,10 +52,11 @@ package struct VerdictBuffer: ~Copyable {
         unsafe append(NFQNL_MSG_VERDICT, id, NF_DROP)
     }
 
-    /// Accepts `id` with `payload`, of `maximumPayload` bytes at most, in place of its contents.
-    package mutating func replace(_ id: UInt32, with payload: UnsafeRawBufferPointer) {
+    /// Accepts `id` with `payload`, of `maximumPayload` bytes at most, in place of its contents, and
+    /// with another packet mark if one is given.
+    package mutating func replace(_ id: UInt32, with payload: UnsafeRawBufferPointer, mark: UInt32? = nil) {
         endRun()
-        unsafe append(NFQNL_MSG_VERDICT, id, NF_ACCEPT, payload: payload)
+        unsafe append(NFQNL_MSG_VERDICT, id, NF_ACCEPT, mark: mark, payload: payload)
     }
 
     /// Has `id` meet the rule that queued it, and all others of its chain, once more, with another packet mark.

@@ -1,3 +1,4 @@
+import ConfigLanguage
 import Engine
 import Foundation
 import Packet
@@ -24,6 +25,16 @@ import Testing
         "other.lua": FlowBox.script.replacing("function filter", with: "function other"),
         "lib.lua": "return 1",
     ]
+
+    @Test func markOfNewConnectionsIsTakenBackWhereItMeansSomethingElse() throws {
+        let one = "procedure \"p\" { lua: call filter, payload }\ngroup default {\n\tpass all apply \"p\"\n}\n"
+        let box = try FlowBox(one)
+        #expect(box.configuration.flowMarks.opened == 0xc000_0000)
+        #expect(try box.use(box.folder.load(one + "\n")) == [])
+        #expect(try box.use(box.folder.load("procedure \"q\" { log: x }\n\(one)")) == [])
+        #expect(try box.use(box.folder.load("\(one)procedure \"q\" { lua: call filter }\n")) == [0xc000_0000])
+        #expect(box.configuration.flowMarks.opened == nil)
+    }
 
     /// What changes, and of which procedures flows are looked at anew and marks are taken back; blocks are of `p`.
     private struct Change {

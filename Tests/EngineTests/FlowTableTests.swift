@@ -57,6 +57,20 @@ import Testing
         #expect(standing(blocked, opening: true, 30 * minute) == .blocked)
     }
 
+    @Test func connectionThatBeginsIsNewToAllCalls() throws {
+        let (flow, other) = (try key(alice, bob, 1000, 22), try key(alice, bob, 1001, 22))
+        var table = FlowTable(seed: 9)
+        let noted: [(FlowKey, FlowTable.Standing)] = [
+            (flow.treated(by: 1), .passed), (flow.treated(by: 2), .inspected), (flow, .blocked),
+            (other.treated(by: 1), .passed),
+        ]
+        for (key, standing) in noted { _ = table.note(key, standing, rule: 5, now: 1) }
+        table.begin(try key(bob, alice, 22, 1000))
+        #expect(
+            noted.map { key, _ in table.find(key, opening: false, now: 2).map { table[$0].standing } }
+                == [nil, nil, .blocked, .passed])
+    }
+
     @Test func tableNeverGrowsAndForgetsTheLongestIdle() throws {
         var table = FlowTable(seed: 9)
         var random = SplitMix64(state: 42)

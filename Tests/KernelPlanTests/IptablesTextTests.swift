@@ -85,6 +85,31 @@ struct IptablesTextTests {
                 == ["\(isOfSSH) -m connmark --mark 2147483648/3221225472 RETURN", "\(isOfSSH) NFQUEUE"])
     }
 
+    /// The daemon is told of a connection's first contents wherever they may be queued.
+    @Test func firstContentsOfAConnectionAreMarked() throws {
+        func opened(_ rules: String) throws -> [String] {
+            let text = "procedure \"p\" { lua: call f, payload }\ngroup default {\n\(rules)\n}\n"
+            let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+            let plan = KernelPlan(
+                compiling: configuration, marks: configuration.flowMarks, queues: 7...7, failOpen: false)
+            return plan.iptablesRestore(.inet4).split(separator: "\n").filter { $0.hasSuffix("-j npflua-opened") }.map {
+                String($0.split(separator: " -m connmark --mark 0/3221225472")[0])
+            }
+        }
+        #expect(try opened("pass in proto udp to any port 53 apply \"p\"\npass out all") == [])
+        #expect(
+            try opened("pass in from any port { 22, 2222 } apply \"p\"\npass out all")
+                == ["-A npflua-in -p 6 -m multiport --sports 22,2222"])
+        // Of many addresses iptables is told none, and what is queued besides belongs to connections as well.
+        let many = (0..<65).map { "10.0.0.\($0 * 2)" }.joined(separator: ", ")
+        #expect(
+            try opened("pass in on eth0 from { \(many) } apply \"p\"\npass out all") == ["-A npflua-in -i eth0 -p 6"])
+        // What is behind them goes to the queue too, but these must be told of.
+        #expect(
+            try opened("pass all apply \"p\"\npass in final proto tcp to any port 25 apply \"p\"")
+                == ["-A npflua-in -p 6 -m tcp --dport 25", "-A npflua-in -p 6", "-A npflua-out -p 6"])
+    }
+
     /// The rules of the third line in a chain, without what all of them have and with one name for all programs.
     private static func rules(_ text: String, of chain: String = "npflua-in") -> [String] {
         text.split(separator: "\n").filter { $0.hasPrefix("-A \(chain) ") && $0.contains("npf.conf:3") }.map { line in
@@ -138,9 +163,10 @@ struct IptablesTextTests {
 
     /// The programs of a plan for a family: what is unreadable, what has no payload, and ICMP errors.
     private static func programs(
-        _ family: Configuration.Family
+        _ family: Configuration.Family, scripts: Int = 1
     ) throws -> (unreadable: String, payloadless: String, icmpErrors: String) {
-        let text = "procedure \"p\" { lua: call f, payload }\ngroup default {\npass in all apply \"p\"\n}\n"
+        let other = scripts == 1 ? "" : "procedure \"q\" { lua: call g }"
+        let text = "procedure \"p\" { lua: call f, payload }\ngroup default { \npass in all apply \"p\"\n}\n\(other)\n"
         let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
         // The outbound default keeps what is unreadable, the inbound rule the other.
         let plan = KernelPlan(
@@ -165,8 +191,11 @@ struct IptablesTextTests {
         }
     }
 
-    @Test func bytecodeKnowsWhatHasNoPayload() throws {
-        let (inet4, inet6) = (try Self.programs(.inet4).payloadless, try Self.programs(.inet6).payloadless)
+    /// A SYN is among them where marks can tell the engine of a new connection: not with as many scripts as values.
+    @Test(arguments: [(1, true), (2, false)])
+    func bytecodeKnowsWhatHasNoPayload(_ scripts: Int, _ withSYN: Bool) throws {
+        let inet4 = try Self.programs(.inet4, scripts: scripts).payloadless
+        let inet6 = try Self.programs(.inet6, scripts: scripts).payloadless
         for words in 0...10 {
             for count in 0...3 {
                 let segment = tcp(.ack, payload: .zeros(count), options: .zeros(4 * words))
@@ -174,9 +203,12 @@ struct IptablesTextTests {
                 #expect(try Self.accepts(inet6, ipv6(.tcp, segment)) == (count == 0), "\(words) \(count)")
             }
         }
-        for flags in [.syn, [.syn, .ack], [.fin, .ack], .rst] as [TCPFlags] {
-            #expect(try Self.accepts(inet4, ipv4(.tcp, tcp(flags))) == !flags.contains(.syn), "opens a connection")
-            #expect(try Self.accepts(inet6, ipv6(.tcp, tcp(flags))) == !flags.contains(.syn), "opens a connection")
+        let cases: [(TCPFlags, Bool)] = [
+            (.syn, withSYN), ([.syn, .ack], withSYN), ([.fin, .ack], false), (.rst, false), ([.ack, .psh], true),
+        ]
+        for (flags, passes) in cases {
+            #expect(try Self.accepts(inet4, ipv4(.tcp, tcp(flags))) == passes, "\(flags)")
+            #expect(try Self.accepts(inet6, ipv6(.tcp, tcp(flags))) == passes, "\(flags)")
         }
         for count in 0...3 {
             #expect(try Self.accepts(inet4, ipv4(.udp, udp(.zeros(count)))) == (count == 0))

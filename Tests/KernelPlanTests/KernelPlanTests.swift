@@ -14,6 +14,7 @@ import Testing
         add chain inet npflua outbound_flow
         add chain inet npflua marked
         add chain inet npflua decided
+        add chain inet npflua opened
         add chain inet npflua payloadless
         flush chain inet npflua inbound
         flush chain inet npflua outbound
@@ -21,6 +22,7 @@ import Testing
         flush chain inet npflua outbound_flow
         flush chain inet npflua marked
         flush chain inet npflua decided
+        flush chain inet npflua opened
         flush chain inet npflua payloadless
 
         """
@@ -117,11 +119,14 @@ import Testing
                 "meta l4proto 1 @th,0,16 772 counter accept comment \"npf.conf:7\"",
                 "\(dns) ct mark & \(passed) counter accept comment \"npf.conf:8\"",
                 "\(dns) jump payloadless",
+                "iifname \"eth0\" meta l4proto 6 th dport 53 ct mark & 3221225472 == 0 jump opened",
                 "\(dns) counter \(queue) comment \"npf.conf:8\"",
                 "counter drop comment \"npflua\"",
             ]
             // Only flows with a mark are asked for it.
-            return rules.filter { chain == "inbound_flow" || !$0.contains("ct mark") }.map { "\(chain) \($0)" }
+            return rules.filter {
+                chain == "inbound_flow" ? !$0.contains("opened") : !$0.contains("ct mark & \(passed)")
+            }.map { "\(chain) \($0)" }
         }
         func outbound(_ chain: String) -> [String] {
             [
@@ -140,6 +145,8 @@ import Testing
             "marked meta mark & \(blocked) ct mark & \(blocked) \(isTracked) \(unmarked)",
             "marked meta mark & \(passed) ct mark & \(passed) \(isTracked) \(unmarked)",
             "marked meta mark & \(blocked) return", "marked meta mark & \(passed) return", "marked \(unmarked)",
+            "opened ct mark set ct mark & 1073741823 | 3221225472",
+            "opened meta mark set meta mark & 1073741823 | 3221225472",
             "decided meta mark & 3221225472 == 1073741824 ct mark set ct mark & 1073741823 | 1073741824",
             "decided meta mark & 3221225472 == 2147483648 ct mark set ct mark & 1073741823 | 2147483648",
             "decided meta mark & 3221225472 == 1073741824 drop",
@@ -150,6 +157,7 @@ import Testing
         let payloadless = rules.dropFirst(expected.count)
         #expect(payloadless.count == 28 && payloadless.allSatisfy { $0.hasPrefix("payloadless ") })
         #expect(payloadless.contains("payloadless ip length 52 tcp doff 8 counter accept"))
+        #expect(payloadless.contains("payloadless tcp flags & 5 != 0 return"))
     }
 
     @Test(arguments: [
@@ -241,6 +249,9 @@ struct LiveKernelPlanTests {
                 	chain decided {
                 	}
 
+                	chain opened {
+                	}
+
                 	chain payloadless {
                 	}
                 }
@@ -308,7 +319,8 @@ struct LiveKernelPlanTests {
             guard try remove() == removed else { throw Failed(what: "a second removal changes something") }
             return (before, installed, again, idle, removed)
         }
-        let chains = Set(["in", "in-flow", "out", "out-flow", "marked", "decided"].map { ":npflua-\($0) - [0:0]" })
+        let chains = Set(
+            ["in", "in-flow", "out", "out-flow", "marked", "decided", "opened"].map { ":npflua-\($0) - [0:0]" })
         let jumps: Set = ["-A PREROUTING -j npflua-in", "-A POSTROUTING -j npflua-out"]
         func ours(_ rules: [String]) -> [String] { rules.filter { !before.contains($0) }.sorted() }
         #expect(

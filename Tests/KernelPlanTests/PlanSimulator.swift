@@ -45,7 +45,8 @@ struct PlanSimulator {
         if let code = match.icmpCode, code != headers.icmpCode { return false }
         if let mark = match.connectionMark, packet.connectionMark & (plan.marks?.mask ?? 0) != mark { return false }
         if match.lacksPayload && !(packet.lacksPayload && (proto == 6 || proto == 17)) { return false }
-        if match.lacksPayload && headers.tcpFlags.contains(.syn) { return false }
+        let coming: TCPFlags = plan.marks?.opened == nil ? [.fin, .rst, .syn] : [.fin, .rst]
+        if match.lacksPayload && !headers.tcpFlags.isDisjoint(with: coming) { return false }
         return true
     }
 }

@@ -58,6 +58,28 @@ struct LiveQueueTests {
             ])
     }
 
+    @Test func verdictMayChangeThePacketsMark() throws {
+        let arrived = try inNewNamespace {
+            try Self.queueDatagrams()
+            try run("iptables", "-w", "-t", "mangle", "-A", "POSTROUTING", "-m", "mark", "--mark", "7", "-j", "DROP")
+            var queue = try PacketQueue(number: Self.number, maximumLength: 64, failOpen: false)
+            let loopback = try Loopback()
+            for tag in UInt8(0)..<4 { try loopback.send([tag]) }
+            _ = try Self.serve(&queue) { queue, packet in
+                let mark: UInt32 = Self.tag(packet) % 2 == 0 ? 7 : 8
+                if Self.tag(packet) < 2 {
+                    queue.accept(packet.id, mark: mark)
+                } else {
+                    // Without a UDP checksum, as RFC 768 allows.
+                    unsafe packet.payload.storeBytes(of: 0, toByteOffset: 26, as: UInt16.self)
+                    unsafe queue.replace(packet.id, with: UnsafeRawBufferPointer(packet.payload), mark: mark)
+                }
+            }
+            return loopback.receiveAll()
+        }
+        #expect(arrived == [[1], [3]])
+    }
+
     @Test func waitingEndsWithAPacketOrWhenItIsEnded() throws {
         let (counts, woken, arrived) = try inNewNamespace {
             try Self.queueDatagrams()
