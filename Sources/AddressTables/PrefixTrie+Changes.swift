@@ -76,7 +76,7 @@ extension PrefixTrie {
             let replacement = make(rest, &memory)
             if !replacement.isNone {
                 unsafe aboveSlot.pointee.store(replacement, ordering: .releasing)
-                retireWithLeaves(above, &memory)
+                forEach(withLeavesOf: above) { memory.retire($0) }
                 return true
             }
         }
@@ -124,7 +124,7 @@ extension PrefixTrie {
             let child = make(together, &memory)
             unsafe node(reference).slot(at: rest.trailingZeroBitCount).pointee.store(child, ordering: .relaxed)
             if child.isNone {
-                disposeWithLeaves(reference, &memory)
+                forEach(withLeavesOf: reference) { memory.dispose($0) }
                 return .none
             }
             rest &= rest - 1
@@ -170,22 +170,14 @@ extension PrefixTrie {
         return rest
     }
 
-    private func retireWithLeaves(_ reference: Reference, _ memory: inout TableMemory) {
+    /// Does something to the leaves of a node, and then to the node.
+    private func forEach(withLeavesOf reference: Reference, _ body: (Reference) -> Void) {
         let node = self.node(reference)
         for index in 0..<node.count {
             let child = unsafe node.slot(index).pointee.load(ordering: .relaxed)
-            if child.isLeaf { memory.retire(child) }
+            if child.isLeaf { body(child) }
         }
-        memory.retire(reference)
-    }
-
-    private func disposeWithLeaves(_ reference: Reference, _ memory: inout TableMemory) {
-        let node = self.node(reference)
-        for index in 0..<node.count {
-            let child = unsafe node.slot(index).pointee.load(ordering: .relaxed)
-            if child.isLeaf { memory.dispose(child) }
-        }
-        memory.dispose(reference)
+        body(reference)
     }
 
     private func copy(
