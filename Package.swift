@@ -77,7 +77,7 @@ let package = Package(
 
         // Level 3.
         library("Ruleset", ["ConfigLanguage", "Packet"]),
-        library("AddressTables", ["Packet", "SystemSupport"]),
+        library("AddressTables", ["CLinuxShim", "Packet", "SystemSupport"]),
         library("Luadata", ["CLuaShim", "LuaRuntime"]),
         library("ScriptModules", ["CLuaShim", "ConfigLanguage", "LuaRuntime", "Packet"]),
         library("PacketQueue", ["CLinuxShim", "CMnl", "CNetfilterQueue", "SystemSupport"]),

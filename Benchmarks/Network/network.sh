@@ -130,7 +130,7 @@ stop() {
 	on_firewall nft delete table inet npflua 2>/dev/null || true
 }
 # Nanoseconds of processor time that the queue's owner has used.
-used() { cat /proc/"$owner"/task/*/schedstat 2>/dev/null | awk '{ sum += $1 } END { printf "%d", sum }'; }
+used() { cat /proc/"$owner"/task/*/schedstat 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
 # Packets that have come to the server.
 delivered() { ip -n $server -s -j link show eth0 | grep -o '"rx":{"bytes":[0-9]*,"packets":[0-9]*' | grep -o '[0-9]*$'; }
 
