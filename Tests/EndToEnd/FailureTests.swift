@@ -105,20 +105,42 @@ extension LiveTests {
             #expect(try network.ask(Network.server4, port: 22, seconds: 1) == "")
         }
 
-        @Test(arguments: [
-            "-F npflua-in", "-I npflua-in -j RETURN", "-D PREROUTING -j npflua-in", "-D npflua-in 4",
-            "-R npflua-in 4 -j RETURN",
-        ])
-        func reloadHealsKernelRulesThatSomebodyHasChanged(_ change: String) throws {
+        /// Right after a start, and right after a reload that has changed the rules.
+        @Test(
+            arguments: [
+                "-F npflua-in", "-I npflua-in -j RETURN", "-D PREROUTING -j npflua-in", "-D npflua-in 4",
+                "-R npflua-in 4 -j RETURN", "-A PREROUTING -j npflua-in",
+            ], [false, true])
+        func reloadHealsKernelRulesThatSomebodyHasChanged(_ change: String, _ hasReloaded: Bool) throws {
             let network = try Network(ipv6: false)
             let firewall = try Firewall(
                 network, scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            if hasReloaded {
+                // Another line for each rule, which the kernel's rules name.
+                try network.write("\n" + Firewall.rules, to: "npf.conf")
+                #expect(try firewall.npfctl("reload").status == 0)
+            }
             let before = try stripCounters(firewall.kernelRules())
             try network.run(
                 on: .firewall, ["iptables", "-t", "mangle"] + change.split(separator: " ").map(String.init))
             #expect(try stripCounters(firewall.kernelRules()) != before)
             #expect(try firewall.npfctl("reload").status == 0)
             #expect(try stripCounters(firewall.kernelRules()) == before)
+        }
+
+        @Test func nothingIsDoneOverRulesThatCannotBeListed() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(network, rules: "group default {\npass all\n}\n")
+            let before = try stripCounters(firewall.kernelRules())
+            let path = try network.write("#!/bin/sh\nexit 1\n", to: "bin/iptables-save")
+            #expect(unsafe chmod(path, 0o755) == 0)
+            try network.write("group default {\nblock all\n}\n", to: "npf.conf")
+            let reloaded = try firewall.npfctl("reload")
+            #expect(reloaded.status == 1 && reloaded.errorOutput.contains("iptables-save"), "\(reloaded)")
+            #expect(try stripCounters(firewall.kernelRules()) == before, "no second jump, and the old rules")
+            try FileManager.default.removeItem(atPath: path)
+            #expect(try firewall.npfctl("reload").status == 0)
+            #expect(try firewall.kernel().items.contains { $0.text == "block all" })
         }
 
         @Test func kernelFollowsDynamicRulesOnceItsProgramsWork() throws {

@@ -280,6 +280,31 @@ struct LiveKernelPlanTests {
         }
     }
 
+    @Test func thereIsRoomForAsManyScriptsAsMarksHaveValues() throws {
+        let scripts = 1...254
+        let procedures = scripts.map { "procedure \"p\($0)\" { lua: call f }" }
+        let rules = scripts.map { "pass in proto tcp to any port \($0) apply \"p\($0)\"" }
+        let text = """
+            set flow.mark 0xff000000
+            \(procedures.joined(separator: "\n"))
+            group default {
+            \(rules.joined(separator: "\n"))
+            }
+
+            """
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+        let plan = KernelPlan(
+            compiling: configuration, marks: configuration.flowMarks, queues: 7...7, failOpen: false)
+        #expect(plan.marks?.values.count == 255)
+        try inNewNamespace {
+            for (program, family) in [("iptables-restore", Configuration.Family.inet4), ("ip6tables-restore", .inet6)] {
+                _ = try Self.run([program] + KernelPlan.iptablesRestoreArguments, plan.iptablesRestore(family))
+            }
+        }
+        // A rule of nftables has room for 128 expressions (NFT_RULE_MAXEXPRS), of which each takes some words.
+        #expect(plan.nftables.split(separator: "\n").allSatisfy { $0.split(separator: " ").count < 128 })
+    }
+
     @Test(arguments: ["iptables", "ip6tables"])
     func iptablesInstallsAndRemovesWithoutTouchingOtherRules(_ iptables: String) throws {
         let (before, installed, again, idle, removed) = try inNewNamespace {
