@@ -1,5 +1,6 @@
 internal import CMnl
 internal import Glibc
+internal import SystemSupport
 
 /// One netlink message of the kernel's connection tracking (linux/netfilter/nfnetlink_conntrack.h).
 package enum ConnectionMessage {
@@ -33,22 +34,18 @@ extension ConnectionMessage {
     /// Never reads outside `datagram`, whatever is in it. The parts of a connection point into it.
     /// - Returns: nil at the end of the datagram.
     package static func parse(_ datagram: UnsafeRawBufferPointer, at offset: inout Int) -> ConnectionMessage? {
-        // struct nlmsghdr: length, type, flags, sequence number, port; in host order.
-        guard offset >= 0, let length = unsafe datagram.integer(UInt32.self, at: offset),
-            length >= headerLength, Int(length) <= datagram.count - offset,
-            let type = unsafe datagram.integer(UInt16.self, at: offset + 4),
-            let flags = unsafe datagram.integer(UInt16.self, at: offset + 6)
-        else {
+        guard let (type, flags, length) = unsafe datagram.netlinkMessage(at: offset) else {
             offset = datagram.count
             return nil
         }
-        let message = unsafe UnsafeRawBufferPointer(rebasing: datagram[offset..<offset + Int(length)])
-        offset = min(offset + aligned(Int(length)), datagram.count)
+        let message = unsafe UnsafeRawBufferPointer(rebasing: datagram[offset..<offset + length])
+        offset = min(offset + Netlink.aligned(length), datagram.count)
         switch CInt(type) {
         case NLMSG_DONE: return .done
         case NLMSG_ERROR:
             // struct nlmsgerr: the error, negative, and the header of the message that it answers.
-            return unsafe message.integer(Int32.self, at: headerLength).map { .answer(code: 0 &- $0) } ?? .other
+            return unsafe message.hostInteger(Int32.self, at: Netlink.headerLength).map { .answer(code: 0 &- $0) }
+                ?? .other
         case CInt(NFNL_SUBSYS_CTNETLINK) << 8 | CInt(IPCTNL_MSG_CT_NEW.rawValue):
             guard var connection = unsafe connection(message) else { return .other }
             connection.isListInterrupted = CInt(flags) & NLM_F_DUMP_INTR != 0
@@ -59,44 +56,23 @@ extension ConnectionMessage {
 
     /// struct nfgenmsg, then attributes; nil for what has no CTA_TUPLE_ORIG.
     private static func connection(_ message: UnsafeRawBufferPointer) -> TrackedConnection? {
-        guard let family = unsafe message.integer(UInt8.self, at: headerLength) else { return nil }
+        guard let family = unsafe message.hostInteger(UInt8.self, at: Netlink.headerLength) else { return nil }
         var connection = TrackedConnection()
         connection.family = family
-        var offset = headerLength + 4
-        while let length = unsafe message.integer(UInt16.self, at: offset),
-            let type = unsafe message.integer(UInt16.self, at: offset + 2),
-            length >= 4, aligned(Int(length)) <= message.count - offset
-        {
-            let attribute = unsafe UnsafeRawBufferPointer(
-                rebasing: message[offset..<offset + aligned(Int(length))])
-            switch UInt32(type & typeMask) {
+        var offset = Netlink.headerLength + 4
+        while let (type, length) = unsafe message.netlinkAttribute(at: offset) {
+            let end = offset + Netlink.aligned(length)
+            guard end <= message.count else { break }
+            let attribute = unsafe UnsafeRawBufferPointer(rebasing: message[offset..<end])
+            switch type {
             case CTA_TUPLE_ORIG.rawValue: unsafe connection.tuple = attribute
             case CTA_ZONE.rawValue: unsafe connection.zone = attribute
             case CTA_MARK.rawValue where length >= 8:
-                unsafe connection.mark = attribute.integer(UInt32.self, at: 4).map { UInt32(bigEndian: $0) } ?? 0
+                unsafe connection.mark = attribute.networkInteger(at: 4) ?? 0
             default: break
             }
-            offset += aligned(Int(length))
+            offset = end
         }
         return unsafe connection.tuple.isEmpty ? nil : connection
-    }
-
-    /// The length of struct nlmsghdr.
-    private static let headerLength = 16
-
-    /// An attribute's type without the flags NLA_F_NESTED and NLA_F_NET_BYTEORDER.
-    private static let typeMask: UInt16 = 0x3fff
-
-    /// Messages and attributes start at multiples of 4 bytes.
-    private static func aligned(_ length: Int) -> Int { (length + 3) & ~3 }
-}
-
-extension UnsafeRawBufferPointer {
-    /// The integer in host order at `offset`; nil: outside.
-    fileprivate func integer<Integer: FixedWidthInteger & BitwiseCopyable>(
-        _: Integer.Type, at offset: Int
-    ) -> Integer? {
-        guard offset <= count - MemoryLayout<Integer>.size else { return nil }
-        return unsafe loadUnaligned(fromByteOffset: offset, as: Integer.self)
     }
 }

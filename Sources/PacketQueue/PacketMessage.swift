@@ -1,5 +1,6 @@
 internal import CNetfilterQueue
 internal import Glibc
+internal import SystemSupport
 
 /// One netlink message that a queue's socket receives.
 package enum PacketMessage {
@@ -17,16 +18,12 @@ extension PacketMessage {
     /// Never reads outside `datagram`, whatever is in it. The payload of a packet points into it.
     /// - Returns: nil at the end of the datagram.
     package static func parse(_ datagram: UnsafeMutableRawBufferPointer, at offset: inout Int) -> PacketMessage? {
-        // struct nlmsghdr: length, type, flags, sequence number, port; in host order.
-        guard offset >= 0, let length = unsafe datagram.hostInteger(UInt32.self, at: offset),
-            length >= headerLength, Int(length) <= datagram.count - offset,
-            let type = unsafe datagram.hostInteger(UInt16.self, at: offset + 4)
-        else {
+        guard let (type, _, length) = unsafe UnsafeRawBufferPointer(datagram).netlinkMessage(at: offset) else {
             offset = datagram.count
             return nil
         }
-        let message = unsafe UnsafeMutableRawBufferPointer(rebasing: datagram[offset..<offset + Int(length)])
-        offset = min(offset + aligned(Int(length)), datagram.count)
+        let message = unsafe UnsafeMutableRawBufferPointer(rebasing: datagram[offset..<offset + length])
+        offset = min(offset + Netlink.aligned(length), datagram.count)
         switch CInt(type) {
         case NLMSG_ERROR: return unsafe answer(message)
         case CInt(NFNL_SUBSYS_QUEUE) << 8 | CInt(NFQNL_MSG_PACKET.rawValue): return unsafe packet(message)
@@ -36,8 +33,9 @@ extension PacketMessage {
 
     /// struct nlmsgerr: the error, negative, and the header of the message that it answers.
     private static func answer(_ message: UnsafeMutableRawBufferPointer) -> PacketMessage {
-        guard let error = unsafe message.hostInteger(Int32.self, at: headerLength),
-            let sequence = unsafe message.hostInteger(UInt32.self, at: headerLength + 4 + 8)
+        let bytes = UnsafeRawBufferPointer(message)
+        guard let error = unsafe bytes.hostInteger(Int32.self, at: Netlink.headerLength),
+            let sequence = unsafe bytes.hostInteger(UInt32.self, at: Netlink.headerLength + 4 + 8)
         else { return .other }
         return .answer(sequence: sequence, code: 0 &- error)
     }
@@ -50,14 +48,11 @@ extension PacketMessage {
         var packet = QueuedPacket()
         var hasHeader = false
         var capturedFrom: UInt32 = 0
-        var offset = headerLength + 4
-        while let length = unsafe message.hostInteger(UInt16.self, at: offset),
-            let type = unsafe message.hostInteger(UInt16.self, at: offset + 2),
-            length >= 4, Int(length) <= message.count - offset
-        {
-            let value = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: message[offset + 4..<offset + Int(length)])
-            switch UInt32(type & typeMask) {
+        let bytes = UnsafeRawBufferPointer(message)
+        var offset = Netlink.headerLength + 4
+        while let (type, length) = unsafe bytes.netlinkAttribute(at: offset) {
+            let value = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset + 4..<offset + length])
+            switch type {
             case NFQA_PACKET_HDR.rawValue:
                 guard value.count >= 7 else { break }
                 unsafe packet.id = value.networkInteger(at: 0) ?? 0
@@ -67,7 +62,8 @@ extension PacketMessage {
             case NFQA_MARK.rawValue: unsafe packet.mark = value.networkInteger(at: 0) ?? 0
             case NFQA_IFINDEX_INDEV.rawValue: unsafe packet.inInterface = value.networkInteger(at: 0) ?? 0
             case NFQA_IFINDEX_OUTDEV.rawValue: unsafe packet.outInterface = value.networkInteger(at: 0) ?? 0
-            case NFQA_PAYLOAD.rawValue: unsafe packet.payload = value
+            case NFQA_PAYLOAD.rawValue:
+                unsafe packet.payload = UnsafeMutableRawBufferPointer(rebasing: message[offset + 4..<offset + length])
             case NFQA_CAP_LEN.rawValue: capturedFrom = unsafe value.networkInteger(at: 0) ?? 0
             case NFQA_TIMESTAMP.rawValue:
                 let seconds: UInt64 = unsafe value.networkInteger(at: 0) ?? 0
@@ -79,34 +75,10 @@ extension PacketMessage {
                 packet.checksumNotReady = flags & UInt32(NFQA_SKB_CSUMNOTREADY) != 0
             default: break
             }
-            offset += aligned(Int(length))
+            offset += Netlink.aligned(length)
         }
         guard hasHeader else { return .other }
         unsafe packet.originalLength = max(Int(capturedFrom), packet.payload.count)
         return .packet(packet)
-    }
-
-    /// The length of struct nlmsghdr.
-    private static let headerLength = 16
-
-    /// An attribute's type without the flags NLA_F_NESTED and NLA_F_NET_BYTEORDER.
-    private static let typeMask: UInt16 = 0x3fff
-
-    /// Messages and attributes start at multiples of 4 bytes.
-    private static func aligned(_ length: Int) -> Int { (length + 3) & ~3 }
-}
-
-extension UnsafeMutableRawBufferPointer {
-    /// The integer in host order at `offset`; nil: outside.
-    fileprivate func hostInteger<Integer: FixedWidthInteger & BitwiseCopyable>(
-        _: Integer.Type, at offset: Int
-    ) -> Integer? {
-        guard offset <= count - MemoryLayout<Integer>.size else { return nil }
-        return unsafe loadUnaligned(fromByteOffset: offset, as: Integer.self)
-    }
-
-    /// The integer in network order at `offset`; nil: outside.
-    fileprivate func networkInteger<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int) -> Integer? {
-        unsafe hostInteger(Integer.self, at: offset).map { Integer(bigEndian: $0) }
     }
 }
