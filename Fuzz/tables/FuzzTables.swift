@@ -13,6 +13,7 @@ public func fuzzTables(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         let table = try? AddressTable(type: type, capacity: 4096, readers: ReaderEpochs(), seed: TableSeed(1, 2))
     else { return 0 }
     var reference = ReferenceTable(type: type)
+    var batch = LookupBatch(capacity: 32)
     var now: Int64 = 1
     for position in stride(from: 1, to: count - 3, by: 4) {
         let prefix = prefix(type, bytes[position + 1], bytes[position + 2], bytes[position + 3])
@@ -34,6 +35,8 @@ public func fuzzTables(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             precondition(table.list(now: now) == reference.list(now: now))
         default: break
         }
+        batch.append(prefix.address)
+        if position % 128 == 1 { table.prefetch(&batch) }
         precondition(table.lookup(prefix.address, now: now) == reference.lookup(prefix.address, now: now))
         precondition(
             table.contains(prefix.address, now: now) == (reference.lookup(prefix.address, now: now) != nil))

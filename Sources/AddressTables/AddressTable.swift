@@ -102,6 +102,15 @@ public final class AddressTable: Sendable {
         unsafe current.pointee.index.pointee.contains(TableKey(address), now: now)
     }
 
+    /// Whether a batch of lookups is done sooner if `prefetch` is called for it before.
+    public var gainsFromPrefetching: Bool { unsafe current.pointee.index.pointee.gainsFromPrefetching }
+
+    /// Has the memory fetched that lookups of a batch's addresses read, and empties the batch.
+    public func prefetch(_ batch: inout LookupBatch) {
+        unsafe current.pointee.index.pointee.prefetch(batch)
+        batch.removeAll()
+    }
+
     /// The entry that an address matches, of several networks the one with the longest prefix; what `npfctl table
     /// NAME test` asks.
     public func lookup(_ address: Address, now: Int64) -> TableEntry? {

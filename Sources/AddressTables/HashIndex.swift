@@ -1,3 +1,4 @@
+import CLinuxShim
 import Packet
 import Synchronization
 
@@ -56,18 +57,25 @@ struct HashIndex: BitwiseCopyable {
             : UInt64(truncatingIfNeeded: key.bits &>> 64) & ~0 &<< 32 | Field.isIPv4
     }
 
+    /// The ways of a bucket whose words are like the one that is searched, a bit each.
+    @inline(__always)
+    private func candidates(in bucket: Word, _ searched: UInt64) -> UInt32 {
+        var candidates: UInt32 = 0
+        // All of them, without a branch that could be guessed wrong.
+        for way in 0..<Self.ways {
+            let value = unsafe bucket[way].load(ordering: .relaxed)
+            candidates |= ((value ^ searched) & Field.searched == 0 ? 1 : 0) &<< UInt32(way)
+        }
+        return candidates
+    }
+
     /// The word of an address's entry, live or expired.
     @inline(__always)
     private func word(of key: TableKey, _ hash: UInt64) -> (address: Word, value: UInt64)? {
         let searched = searched(key, hash)
         for step in 0...mask {
             let bucket = unsafe bucket(hash &+ step)
-            var candidates: UInt32 = 0
-            // All of them, without a branch that could be guessed wrong.
-            for way in 0..<Self.ways {
-                let value = unsafe bucket[way].load(ordering: .relaxed)
-                candidates |= ((value ^ searched) & Field.searched == 0 ? 1 : 0) &<< UInt32(way)
-            }
+            var candidates = unsafe candidates(in: bucket, searched)
             while candidates != 0 {
                 let address = unsafe bucket + candidates.trailingZeroBitCount
                 candidates &= candidates &- 1
@@ -89,6 +97,26 @@ struct HashIndex: BitwiseCopyable {
         let place = value & Field.place
         guard unsafe value & Field.stays != 0 || entries[Int(place)].isLive(at: now) else { return .none }
         return Reference(entry: UInt32(truncatingIfNeeded: place))
+    }
+
+    /// Has the memory fetched that lookups read: the buckets of all of them, and then the entries.
+    func prefetch(_ lookups: UnsafeMutablePointer<LookupBatch.Lookup>, count: Int) {
+        for index in 0..<count {
+            let hash = unsafe hash(lookups[index].key)
+            unsafe lookups[index].hash = hash
+            unsafe linux_prefetch(bucket(hash))
+        }
+        for index in 0..<count {
+            let lookup = unsafe lookups[index]
+            let bucket = unsafe bucket(lookup.hash)
+            var candidates = unsafe candidates(in: bucket, searched(lookup.key, lookup.hash))
+            while candidates != 0 {
+                let value = unsafe bucket[candidates.trailingZeroBitCount].load(ordering: .relaxed)
+                candidates &= candidates &- 1
+                guard lookup.key.isIPv6 || value & Field.stays == 0 else { continue }
+                unsafe linux_prefetch(entries + Int(value & Field.place))
+            }
+        }
     }
 
     /// The entry of an address, live or expired.

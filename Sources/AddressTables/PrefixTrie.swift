@@ -14,7 +14,7 @@ import Synchronization
 struct PrefixTrie: BitwiseCopyable {
     private let roots: Slot
     let entries: UnsafeMutablePointer<Entry>
-    private let blocks: UnsafeMutableRawPointer
+    let blocks: UnsafeMutableRawPointer
 
     /// An empty trie; `roots` are two zeroed references.
     init(roots: Slot, entries: UnsafeMutablePointer<Entry>, blocks: UnsafeMutableRawPointer) {

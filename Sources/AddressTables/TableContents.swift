@@ -10,7 +10,9 @@ final class TableContents: @unchecked Sendable {
     /// The place that readers are sent to.
     let index: UnsafeMutablePointer<TableIndex>
     /// The entries that are linked, expired ones among them.
-    private(set) var count = 0
+    private(set) var count = 0 {
+        didSet { unsafe index.pointee.note(count: count) }
+    }
 
     let type: TableType
     let capacity: Int
@@ -46,6 +48,7 @@ final class TableContents: @unchecked Sendable {
     }
 
     deinit {
+        unsafe index.deinitialize(count: 1)
         unsafe index.deallocate()
     }
 

@@ -134,6 +134,25 @@ public struct TableView: BitwiseCopyable {
         self.now = now
     }
 
+    /// How the contents of the table at an index are found; nil where there is no such table.
+    @inline(__always)
+    private func index(of table: Int32) -> UnsafeMutablePointer<TableIndex>? {
+        guard table >= 0, Int(table) < count else { return nil }
+        return unsafe tables[Int(table)].pointee.index
+    }
+
+    /// Whether a batch of lookups in the table at an index is done sooner if `prefetch` is called for it before.
+    @inline(__always)
+    public func gainsFromPrefetching(_ table: Int32) -> Bool {
+        unsafe index(of: table)?.pointee.gainsFromPrefetching ?? false
+    }
+
+    /// Has the memory fetched that lookups of a batch's addresses read in the table at an index, and empties the batch.
+    public func prefetch(_ batch: inout LookupBatch, in table: Int32) {
+        unsafe index(of: table)?.pointee.prefetch(batch)
+        batch.removeAll()
+    }
+
     /// Tells whether an address is in the table at an index; it is in none where there is no such table.
     ///
     /// The parameters: a pointer to a `TableView`; the index; the halves of the address, an IPv4 address being the lower
@@ -141,10 +160,9 @@ public struct TableView: BitwiseCopyable {
     public static var contains: @convention(c) (UnsafeRawPointer?, Int32, UInt64, UInt64, Bool) -> Bool {
         { view, table, high, low, isIPv6 in
             guard let view = unsafe view?.assumingMemoryBound(to: TableView.self) else { return false }
-            guard table >= 0, unsafe Int(table) < view.pointee.count else { return false }
-            let key = TableKey(high: high, low: low, isIPv6: isIPv6)
-            return unsafe view.pointee.tables[Int(table)].pointee.index.pointee
-                .contains(key, now: view.pointee.now)
+            guard let index = unsafe view.pointee.index(of: table) else { return false }
+            return unsafe index.pointee
+                .contains(TableKey(high: high, low: low, isIPv6: isIPv6), now: view.pointee.now)
         }
     }
 }

@@ -31,8 +31,11 @@ import Testing
                 threads.append(
                     try Thread {
                         guard let reader = readers.register() else { return }
+                        var batch = LookupBatch(capacity: constants.count)
                         while !flags.isOver.load(ordering: .relaxed) {
                             reader.enter()
+                            for entry in constants { batch.append(entry.prefix.address) }
+                            table.prefetch(&batch)
                             for entry in constants {
                                 if !table.contains(entry.prefix.address, now: 1) {
                                     flags.wrong.wrappingAdd(1, ordering: .relaxed)
@@ -183,10 +186,13 @@ import Testing
         let readers = ReaderEpochs()
         guard let reader = readers.register() else { return }
         var (found, refused) = (0, 0)
+        var batch = LookupBatch(capacity: 1)
         let before = allocation_count()
         for number in 0..<20_000 {
             reader.enter()
             let address = Address(ipv4: UInt32(truncatingIfNeeded: number % 10_000 &* 0x9e37_79b1))
+            batch.append(address)
+            table.prefetch(&batch)
             if table.contains(address, now: 1) { found += 1 }
             if table.add(Prefix(address, length: 32)!, expires: 100, now: 1) != nil { refused += 1 }
             reader.leave()
