@@ -38,6 +38,10 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
     let program: RuleProgram
     /// The programs of the dynamic rulesets.
     let dynamicPrograms: UnsafeMutablePointer<RuleProgram>
+    /// What the rules ask of tables, dynamic rules behind the others.
+    ///
+    /// Part of the packet path.
+    public let tableQuestions: TableQuestions
 
     /// Compiles `configuration`, whose dynamic rulesets are empty.
     ///
@@ -90,6 +94,7 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
         dynamicRulesets = compiler.rulesets.map { DynamicRuleset(name: $0.name, memory: RuleMemory(LoweredRules())) }
         unsafe program = memory.program
         unsafe dynamicPrograms = Self.programs(of: dynamicRulesets)
+        tableQuestions = Self.questions(of: memory, dynamicRulesets)
     }
 
     /// The ruleset `other` with other dynamic rules, and the names that these bring.
@@ -107,6 +112,7 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
         self.dynamicRulesets = dynamicRulesets
         unsafe program = other.program
         unsafe dynamicPrograms = Self.programs(of: dynamicRulesets)
+        tableQuestions = Self.questions(of: memory, dynamicRulesets)
     }
 
     deinit {
@@ -119,6 +125,13 @@ public final class CompiledRuleset: @unchecked Sendable {  // its buffer is writ
             unsafe (programs + index).initialize(to: ruleset.memory.program)
         }
         return unsafe programs
+    }
+
+    private static func questions(of memory: RuleMemory, _ rulesets: [DynamicRuleset]) -> TableQuestions {
+        var questions = TableQuestions()
+        unsafe questions.add(memory.program)
+        for ruleset in rulesets { unsafe questions.add(ruleset.memory.program) }
+        return questions
     }
 
     /// The configuration in canonical form, as `npfctl validate` and `npfctl show` print it.
