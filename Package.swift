@@ -116,7 +116,8 @@ let package = Package(
             name: "TableBenchmark", dependencies: ["AddressTables", "Packet", "TestSupport"], path: "Benchmarks/Tables",
             swiftSettings: swiftSettings),
         .executableTarget(
-            name: "RuleBenchmark", dependencies: ["ConfigLanguage", "Engine", "LuaRuntime", "Packet"],
+            name: "RuleBenchmark",
+            dependencies: ["AddressTables", "ConfigLanguage", "Engine", "LuaRuntime", "Packet", "TestSupport"],
             path: "Benchmarks/Rules", swiftSettings: swiftSettings),
         // Measures what Lua costs here; see Benchmarks/Lua.
         .executableTarget(

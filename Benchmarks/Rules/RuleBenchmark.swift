@@ -1,8 +1,10 @@
+import AddressTables
 import ConfigLanguage
 import Engine
 import Glibc
 import LuaRuntime
 import Packet
+import TestSupport
 
 /// What a decision costs in the engine alone, without a queue, and what a reload of many rules does.
 ///
@@ -25,6 +27,7 @@ enum RuleBenchmark {
         }
         try connections(1 << 8, scripts)
         try connections(1 << 20, scripts)
+        try networks(1_000_000, scripts)
 
         let text = text(rules: 10_000)
         let reload = try median { _ = try Filter(load(text, scripts), seed: 1) }
@@ -52,48 +55,79 @@ enum RuleBenchmark {
         Line(name, nanoseconds / Double(count), "ns", most: most).print()
     }
 
-    /// What a packet of one of so many connections costs, a power of two, decided as it comes and with its batch as a
-    /// worker does.
+    /// What a packet of one of so many connections costs, a power of two.
     private static func connections(_ count: Int, _ scripts: ScriptFolder) throws {
         var filter = try Filter(load("group default { pass stateful all }\n", scripts), seed: 1)
+        var connection: UInt32 = 0
+        // Every connection comes once before one comes again, in an order that no cache foresees.
+        unsafe batches("one of \(count) connections", of: datagram, .pass, max(count, 1 << 16), &filter) { packet in
+            connection = (connection &* 1_664_525 &+ 1_013_904_223) & UInt32(count - 1)
+            unsafe packet.storeBytes(of: connection.bigEndian, toByteOffset: 12, as: UInt32.self)
+        }
+        precondition(filter.stateCount == count)
+    }
+
+    /// What a packet costs that comes from one of so many networks of a table.
+    private static func networks(_ count: Int, _ scripts: ScriptFolder) throws {
+        let configuration = try load(
+            "table <t> type lpm\ngroup default {\n\tpass all\n\tblock in from <t>\n}\n", scripts)
+        var random = SplitMix64(state: 1)
+        var networks: Set<Prefix> = []
+        while networks.count < count {
+            // Of those in use, 2000::/3.
+            let address = Address(high: random.next() >> 3 | 1 << 61, low: random.next())
+            networks.insert(Prefix(address, length: 24 + Int(random.next() % 105))!)
+        }
+        try configuration.tables["t"]!.replace(with: networks.map { TableEntry($0) }, now: 1)
+        let sources = networks.shuffled(using: &random)
+            .flatMap { [$0.address.high.bigEndian, $0.address.low.bigEndian] }
+        var filter = try Filter(configuration, seed: 1)
+        var next = 0
+        unsafe batches("one of \(count) IPv6 networks", of: datagram6, .block, max(count, 1 << 16), &filter) { packet in
+            unsafe packet.storeBytes(of: sources[next], toByteOffset: 8, as: UInt64.self)
+            unsafe packet.storeBytes(of: sources[next + 1], toByteOffset: 16, as: UInt64.self)
+            next = next + 2 < sources.count ? next + 2 : 0
+        }
+    }
+
+    /// What packets cost decided as they come, and with their batch as a worker does.
+    ///
+    /// - Parameter next: makes the next packet of one.
+    private static func batches(
+        _ name: String, of packet: [UInt8], _ verdict: Verdict, _ decisions: Int, _ filter: inout Filter,
+        next: (UnsafeMutableRawBufferPointer) -> Void
+    ) {
         let size = 32
         var batch = PreparedBatch(capacity: size)
-        var packets = (0..<size).flatMap { _ in datagram }
+        var packets = (0..<size).flatMap { _ in packet }
         let interface: StaticString = "eth0"
         let interfaceName = unsafe UnsafeRawPointer(interface.utf8Start).assumingMemoryBound(to: CChar.self)
         unsafe packets.withUnsafeMutableBytes { packets in
             let origin = unsafe PacketOrigin(
                 interface: 0, interfaceIndex: 2, interfaceName: interfaceName, direction: .in, time: 1, clock: 1)
             let slots = unsafe (0..<size).map {
-                unsafe UnsafeMutableRawBufferPointer(rebasing: packets[($0 * datagram.count)...].prefix(datagram.count))
+                unsafe UnsafeMutableRawBufferPointer(rebasing: packets[($0 * packet.count)...].prefix(packet.count))
             }
-            let decisions = max(count, 1 << 16)
-            var connection: UInt32 = 0
-            // Every connection comes once before one comes again, in an order that no cache foresees.
             func round(isPrepared: Bool) {
                 for _ in 0..<(decisions / size) {
-                    for index in 0..<size {
-                        connection = (connection &* 1_664_525 &+ 1_013_904_223) & UInt32(count - 1)
-                        unsafe slots[index].storeBytes(of: connection.bigEndian, toByteOffset: 12, as: UInt32.self)
-                    }
+                    for index in 0..<size { unsafe next(slots[index]) }
                     batch.removeAll()
                     if isPrepared && filter.gainsFromPreparing(size) {
                         for index in 0..<size {
                             unsafe batch.append(
                                 slots[index], originalLength: 0, interface: 2, direction: .in, for: filter)
                         }
-                        batch.prefetchStates(of: filter)
+                        batch.prefetch(for: filter)
                     }
                     for index in 0..<size {
-                        precondition(unsafe filter.decide(slots[index], batch[index], from: origin).verdict == .pass)
+                        precondition(unsafe filter.decide(slots[index], batch[index], from: origin).verdict == verdict)
                     }
                 }
             }
             round(isPrepared: false)
-            precondition(filter.stateCount == count)
             let single = median { round(isPrepared: false) } / Double(decisions)
             let batched = median { round(isPrepared: true) } / Double(decisions)
-            Line("one of \(count) connections, decided alone", single, "ns", most: nil).print()
+            Line("\(name), decided alone", single, "ns", most: nil).print()
             Line("the same, in batches of \(size)", batched, "ns", most: nil).print()
         }
     }
@@ -115,6 +149,11 @@ enum RuleBenchmark {
     private static let datagram: [UInt8] =
         [0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 2, 198, 51, 100, 2]
         + [0x80, 0, 0, 9, 0, 26, 0, 0] + [UInt8](repeating: 0, count: 18)
+
+    /// The same of IPv6, from 2001:db8:1::2 to 2001:db8:2::2.
+    private static let datagram6: [UInt8] =
+        [0x60, 0, 0, 0, 0, 26, 17, 64, 0x20, 1, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+        + [0x20, 1, 0x0d, 0xb8, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2] + datagram[20...]
 
     private static func median(_ round: () throws -> Void) rethrows -> Double {
         var times: [Double] = []

@@ -3,29 +3,8 @@ import Packet
 import Ruleset
 package import States
 
-// The connections of a filter. The first four are part of the packet path.
+// The connections of a filter. The first two are part of the packet path.
 extension Filter {
-    /// States that are few enough to be near: with their places in the index they take a megabyte.
-    private static let nearStates = 8192
-
-    /// Whether the packets of a batch are decided sooner if they are all prepared before.
-    @inline(__always)
-    package func gainsFromPreparing(_ count: Int) -> Bool { count > 1 && states.count > Self.nearStates }
-
-    /// Parses a packet and makes its key, and has that part of memory fetched which tells where its state is.
-    @inline(__always)
-    func prepare(
-        _ packet: UnsafeMutableRawBufferPointer, originalLength: Int, interface: UInt32, direction: Direction
-    ) -> PreparedPacket {
-        let length = max(originalLength, packet.count)
-        guard let headers = try? PacketHeaders(parsing: unsafe packet.bytes, originalLength: length) else {
-            return PreparedPacket(headers: nil, key: nil)
-        }
-        let key = unsafe states.key(headers, packet: packet.bytes, interface: interface, direction: direction)
-        if let key { states.prefetchIndex(key) }
-        return PreparedPacket(headers: headers, key: key)
-    }
-
     /// The connection by which a packet passes.
     ///
     /// - Parameter key: the packet's, if it was prepared; else it is made here.

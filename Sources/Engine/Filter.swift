@@ -48,7 +48,7 @@ public struct Filter: ~Copyable {
     let renumbering: Renumbering?
     /// The tables, and how rules ask for them.
     private let tables: TableSet
-    private let view: UnsafeMutablePointer<TableView>
+    let view: UnsafeMutablePointer<TableView>
     let procedures: ProcedureList
     /// The scripts of each rule's procedure, in the order of the rules; `places` tells a rule's first.
     let scripts: ScriptList

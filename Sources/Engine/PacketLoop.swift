@@ -93,7 +93,7 @@ struct PacketLoop: ~Copyable {
         }
     }
 
-    /// Prepares the packets that have come, where many states make that pay.
+    /// Prepares the packets that have come, where many states or large tables make that pay.
     private mutating func prepare(_ count: Int) {
         batch.removeAll()
         guard unsafe filter.pointee.gainsFromPreparing(count) else { return }
@@ -103,7 +103,7 @@ struct PacketLoop: ~Copyable {
                 packet.payload, originalLength: packet.originalLength, interface: packet.interface,
                 direction: packet.direction, for: filter.pointee)
         }
-        unsafe batch.prefetchStates(of: filter.pointee)
+        unsafe batch.prefetch(for: filter.pointee)
     }
 
     /// - Parameter prepared: what was prepared of the packet, if anything.

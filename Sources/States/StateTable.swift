@@ -109,14 +109,19 @@ public struct StateTable: ~Copyable {
     public func prefetchIndex(_ key: StateKey) { index.prefetch(key.hash, bucket: 0) }
 
     /// Has the state fetched that a key may belong to, once its place in the index is near.
-    public func prefetchState(_ key: StateKey) {
+    ///
+    /// - Returns: whether there seems to be such a state.
+    @discardableResult
+    public func prefetchState(_ key: StateKey) -> Bool {
         var candidates = index.candidates(key.hash, bucket: 0)
-        if candidates.isEmpty { index.prefetch(key.hash, bucket: 1) }
+        let isEmpty = candidates.isEmpty
+        if isEmpty { index.prefetch(key.hash, bucket: 1) }
         while let place = candidates.next() {
             let state = unsafe UnsafeRawPointer(places + place)
             unsafe linux_prefetch(state)
             unsafe linux_prefetch(state + State.lineSize)
         }
+        return !isEmpty
     }
 
     /// Whether a packet belongs to a connection and fits it; then the state is refreshed and follows it.

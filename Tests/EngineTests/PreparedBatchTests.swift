@@ -1,6 +1,8 @@
+import AddressTables
 import CAllocationCounter
 import Engine
 import Packet
+import Ruleset
 import States
 import TestSupport
 import Testing
@@ -15,27 +17,40 @@ import Testing
         var originalLength: Int
     }
 
-    /// One filter prepares its batches, the other one is given the packets as they come.
+    /// One filter prepares its batches, the other one is given the packets as they come; each has tables of its own, which
+    /// its scripts change.
     private struct Pair: ~Copyable {
+        private let folder: ScriptFolder
+        private var configurations: (batched: LoadedConfiguration, single: LoadedConfiguration)
         var batched: Filter
         var single: Filter
         var batch: PreparedBatch
 
-        init(_ configuration: LoadedConfiguration) throws {
-            let batched = try Filter(configuration, seed: 1)
-            let single = try Filter(configuration, seed: 1)
+        init(_ folder: ScriptFolder, _ text: String, entries: [TableEntry]) throws {
+            self.folder = folder
+            let configurations = (batched: try folder.load(text), single: try folder.load(text))
+            try configurations.batched.tables["large"]!.replace(with: entries, now: 0)
+            try configurations.single.tables["large"]!.replace(with: entries, now: 0)
+            let batched = try Filter(configurations.batched, seed: 1)
+            let single = try Filter(configurations.single, seed: 1)
+            self.configurations = configurations
             self.batched = batched
             self.single = single
             batch = PreparedBatch(capacity: 32)
         }
 
-        mutating func use(_ next: LoadedConfiguration, after former: LoadedConfiguration) throws {
-            var filter = try Filter(next, seed: 2, after: former)
+        mutating func reload(_ text: String) throws {
+            let next = try (
+                batched: folder.load(text, after: configurations.batched),
+                single: folder.load(text, after: configurations.single)
+            )
+            var filter = try Filter(next.batched, seed: 2, after: configurations.batched)
             filter.takeOver(&batched)
             batched = filter
-            filter = try Filter(next, seed: 2, after: former)
+            filter = try Filter(next.single, seed: 2, after: configurations.single)
             filter.takeOver(&single)
             single = filter
+            configurations = next
         }
 
         /// What both filters say of each packet, and leave of it.
@@ -54,7 +69,7 @@ import Testing
                     packets[index], originalLength: arrival.originalLength, interface: arrival.interface,
                     direction: arrival.direction, for: batched)
             }
-            batch.prefetchStates(of: batched)
+            batch.prefetch(for: batched)
             return arrivals.enumerated().map { index, arrival in
                 let name: StaticString = "eth0"
                 let origin = unsafe PacketOrigin(
@@ -73,20 +88,26 @@ import Testing
     private struct Decided: Equatable {
         let state: StateOutcome
         let cause: Cause
+        let entry: Int32
         let rest: String
         let bytes: [UInt8]
 
         init(_ decision: Decision, _ bytes: [UInt8]) {
-            (state, cause) = (decision.state, decision.cause)
+            (state, cause, entry) = (decision.state, decision.cause, decision.entry)
             rest = "\(decision)"
             self.bytes = bytes
         }
     }
 
     private static let script = """
+        local net, large = require('net'), require('npf').table('large')
+        local hosts = { net.parse('192.0.2.1'), net.parse('2001:db8::1') }
         local n = 0
         function filter(hdr, pld)
           n = n + 1
+          for _, host in ipairs(hosts) do
+            if n % 11 == 0 then large:add(host, 60) elseif n % 11 == 5 then large:remove(host) end
+          end
           if n % 500 == 0 then return 'block-flow' end
           if n % 3 == 0 then hdr:layout{ ttl = {64, 8} } hdr.ttl = 3 end
           return n % 7 ~= 0
@@ -95,6 +116,7 @@ import Testing
 
     private static let rules = """
         alg "icmp"
+        table <large> type lpm
         procedure "p" { lua: call filter }
         group default {
         \tblock all
@@ -102,9 +124,19 @@ import Testing
         \tpass stateful in proto tcp to any port 80 apply "p"
         \tpass stateful-all in proto udp to any port 80
         \tpass stateful proto { icmp, ipv6-icmp } all
+        \tblock proto udp from <large>
+        \tblock in proto tcp to <large> port 81
         }
 
         """
+
+    /// So many that what is asked of them is fetched; the scripts' hosts are beside them.
+    private static let entries = (0..<20_000 as Range<UInt64>).flatMap { number in
+        [
+            TableEntry(Prefix(Address(ipv4: 0xc000_0280 + UInt32(number)), length: 32)!),
+            TableEntry(Prefix(Address(high: 0x2001_0db8_0000_0000, low: 0x100 + number), length: 128)!),
+        ]
+    }
 
     private static func arrival(_ random: inout SplitMix64) -> Arrival {
         func choice<T>(_ values: [T]) -> T { values[Int(random.next() % UInt64(values.count))] }
@@ -157,25 +189,25 @@ import Testing
             "set state.key.interface off\nset state.key.direction off\n",
             "set state.tcp.strict_order_rst off\nset ip4.drop_options on\n",
         ]
-        var configuration = try folder.load(settings[0] + Self.rules)
-        var pair = try Pair(configuration)
+        var pair = try Pair(folder, settings[0] + Self.rules, entries: Self.entries)
+        let gains = pair.batched.gainsFromPreparing(2)
+        #expect(gains)
         var seen: [StateOutcome: Int] = [:]
         var causes: [Cause: Int] = [:]
         var clock: Int64 = 0
         var madeAndMet = 0
+        var addedAndMet = 0
         for round in 0..<3_000 {
             clock += Int64(random.next() % 1_000_000_000)
             if random.next() % 200 == 0 { clock += 100_000_000_000 }
             if random.next() % 100 == 0 {
-                let next = try folder.load(
-                    settings[Int(random.next() % UInt64(settings.count))] + Self.rules, after: configuration)
-                try pair.use(next, after: configuration)
-                configuration = next
+                try pair.reload(settings[Int(random.next() % UInt64(settings.count))] + Self.rules)
             }
             // Some packets come several times.
             var arrivals = (0..<(1 + random.next() % 16)).map { _ in Self.arrival(&random) }
             arrivals += (0..<(random.next() % 16)).map { _ in arrivals[Int(random.next() % UInt64(arrivals.count))] }
             var made: Set<[UInt8]> = []
+            var rules: [[UInt8]: Int32] = [:]
             for (index, decided) in pair.decide(arrivals, clock: clock).enumerated() {
                 guard decided.batched == decided.single else {
                     Issue.record("round \(round), packet \(index): \(decided.batched), not \(decided.single)")
@@ -184,6 +216,10 @@ import Testing
                 seen[decided.single.state, default: 0] += 1
                 causes[decided.single.cause, default: 0] += 1
                 if decided.single.state == .created { made.insert(arrivals[index].bytes) }
+                if decided.single.cause == .rule {
+                    let former = rules.updateValue(decided.single.entry, forKey: arrivals[index].bytes)
+                    if let former, former != decided.single.entry { addedAndMet += 1 }
+                }
                 if decided.single.state == .known && made.contains(arrivals[index].bytes) { madeAndMet += 1 }
             }
             #expect(pair.batched.stateStatistics == pair.single.stateStatistics)
@@ -198,6 +234,7 @@ import Testing
         }
         let statistics = pair.single.stateStatistics
         #expect(madeAndMet > 200)
+        #expect(addedAndMet > 20)
         #expect(min(statistics.replaced, statistics.evicted, statistics.expired) > 5, "\(statistics)")
     }
 
@@ -213,10 +250,42 @@ import Testing
         #expect(!gainsAtFirst && gains && !gainsOfOne)
     }
 
-    @Test func preparingAllocatesNothing() throws {
-        let configuration = try ScriptFolder([:]).load("group default { pass stateful all }\n")
+    @Test func preparingIsForLargeTablesThatRulesAskFor() throws {
+        let configuration = try ScriptFolder([:]).load(
+            """
+            table <other> type lpm
+            table <asked> type lpm
+            group default {
+            \tpass all
+            \tblock to <asked>
+            \truleset "more"
+            }
+
+            """)
         var filter = try Filter(configuration, seed: 1)
-        var packets = [segment(.syn), segment(.ack, "x"), datagram("y"), datagram("z", ipv6: true)]
+        try configuration.tables["other"]!.replace(with: Self.entries, now: 0)
+        let gainsAtFirst = filter.gainsFromPreparing(32)
+        try configuration.tables["asked"]!.replace(with: Self.entries, now: 0)
+        let (gains, gainsOfOne) = (filter.gainsFromPreparing(2), filter.gainsFromPreparing(1))
+        try configuration.tables["asked"]!.flush()
+        let gainsNoMore = !filter.gainsFromPreparing(32)
+        let rules = try configuration.ruleset.adding(rule: "block from <other>", to: "more").ruleset
+        _ = filter.exchangeRules(for: rules)
+        let gainsByDynamicRule = filter.gainsFromPreparing(2)
+        #expect(!gainsAtFirst && gains && !gainsOfOne && gainsNoMore && gainsByDynamicRule)
+        withExtendedLifetime(configuration) {}
+    }
+
+    @Test func preparingAllocatesNothing() throws {
+        let configuration = try ScriptFolder([:]).load(
+            "table <large> type lpm\ngroup default { pass stateful all; block proto icmp from <large> }\n")
+        try configuration.tables["large"]!.replace(with: Self.entries, now: 0)
+        var filter = try Filter(configuration, seed: 1)
+        // The last has no state, so it is looked up.
+        var packets = [
+            segment(.syn), segment(.ack, "x"), datagram("y"), datagram("z", ipv6: true),
+            ipv4(.icmp, icmp(type: 3), from: Address(ipv4: 0xc000_0280)),
+        ]
         for index in packets.indices { _ = filter.decide(&packets[index], time: 1) }
         var batch = PreparedBatch(capacity: 32)
         func run(_ rounds: Int) {
@@ -227,7 +296,7 @@ import Testing
                         unsafe batch.append($0, originalLength: 0, interface: 0, direction: .in, for: filter)
                     }
                 }
-                batch.prefetchStates(of: filter)
+                batch.prefetch(for: filter)
                 for index in packets.indices {
                     unsafe packets[index].withUnsafeMutableBytes {
                         let name: StaticString = "eth0"
