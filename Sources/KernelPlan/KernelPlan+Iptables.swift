@@ -61,11 +61,7 @@ extension KernelPlan {
         for list in lists {
             let (hook, option) = list.isInbound ? (Self.inbound, "-i") : (Self.outbound, "-o")
             if !list.isOfFlows { writer.begin(hook, option: option) }
-            for (index, item) in list.items {
-                writer.add(
-                    item, at: index, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option,
-                    isOfFlows: list.isOfFlows)
-            }
+            writer.add(list, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option)
         }
         if let marks { writer.addDecisions(marks) }
         // See the nftables text.
@@ -115,14 +111,56 @@ private struct IptablesWriter {
         add(chain, "-m mark \(isMarked) -g \(KernelPlan.decided)")
         add(
             chain,
-            "-p tcp --tcp-flags SYN SYN -m connmark \(isMarked) "
-                + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
-        add(
-            chain,
             "-m connmark \(isMarked) -m conntrack ! --ctstatus EXPECTED -g \(chain)\(KernelPlan.flowSuffix)")
     }
 
-    mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String, isOfFlows: Bool) {
+    mutating func add(_ list: ItemList, chain: String, option: String) {
+        for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
+        addShortcut(list, chain: chain)
+        if let marks = plan.marks {
+            // See the nftables text.
+            add(
+                chain,
+                "-p tcp --tcp-flags SYN SYN -m connmark ! --mark 0/\(marks.mask) "
+                    + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
+        }
+        for (index, item) in list.items {
+            add(item, at: index, chain: chain, option: option, isOfFlows: list.isOfFlows)
+        }
+    }
+
+    /// Packets of a flow that has passed go on their way at once.
+    private mutating func addLeading(_ item: PlanItem, at index: Int, chain: String, option: String) {
+        guard item.match.family == nil || item.match.family == family,
+            let alternatives = expressed(item.match, option: option), alternatives.count <= 2,
+            let program = PlanBytecode.remainder(PlanRemainder(), family, without: 2)
+        else { return }
+        for criteria in alternatives {
+            add(
+                chain,
+                "\(criteria)-m bpf --bytecode \"\(program)\" -m comment --comment \"\(item.place)\" "
+                    + "-j \(target(of: item.action))", item: index)
+        }
+    }
+
+    /// The packets that only a list's last item is about are decided at once.
+    private mutating func addShortcut(_ list: ItemList, chain: String) {
+        guard let last = list.items.last, let remainder = list.remainder(family, plan.marks),
+            // What begins a connection anew is to lose the mark of the one before.
+            let program = PlanBytecode.remainder(remainder, family, without: list.isOfFlows ? 2 : 0)
+        else { return }
+        // See the nftables text.
+        let isValid =
+            list.isOfFlows
+            ? plan.marks.map { "-m connmark ! --mark \($0.blocked)/\($0.mask) " } ?? ""
+            : "-m conntrack ! --ctstate INVALID,UNTRACKED "
+        let comment = "-m comment --comment \"\(last.element.place)\""
+        add(
+            chain, "\(isValid)-m bpf --bytecode \"\(program)\" \(comment) -j \(target(of: last.element.action))",
+            item: last.offset)
+    }
+
+    private mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String, isOfFlows: Bool) {
         guard item.match.family == nil || item.match.family == family else { return }
         var target = target(of: item.action)
         var alternatives: [String] = []

@@ -48,10 +48,12 @@ extension KernelPlan {
         for list in lists {
             let (hook, interface) = list.isInbound ? ("inbound", "iifname") : ("outbound", "oifname")
             if !list.isOfFlows { writer.begin(hook, interface: interface) }
+            let chain = list.isOfFlows ? "\(hook)_flow" : hook
+            for (index, item) in list.leading { writer.addLeading(item, at: index, chain, interface: interface) }
+            writer.addShortcut(list, chain)
+            writer.addRenewal(chain)
             for (index, item) in list.items {
-                writer.add(
-                    item, at: index, chain: list.isOfFlows ? "\(hook)_flow" : hook, interface: interface,
-                    isOfFlows: list.isOfFlows)
+                writer.add(item, at: index, chain: chain, interface: interface, isOfFlows: list.isOfFlows)
             }
         }
         if let marks { writer.addDecisions(marks) }
@@ -103,13 +105,57 @@ private struct NftablesWriter {
         guard let marks = plan.marks else { return }
         add(chain, "meta mark & \(marks.mask) != 0 jump marked")
         add(chain, "meta mark & \(marks.mask) != 0 goto decided")
-        // A connection that begins anew where the kernel still has an old one is not the one that was passed.
+        // What a connection tracking helper expects begins with the mark of its master, whose flow it is not.
+        add(chain, "ct mark & \(marks.mask) != 0 ct status & 1 == 0 goto \(chain)_flow")
+    }
+
+    /// Segments of a flow that has passed go on their way at once, but what begins a connection anew.
+    mutating func addLeading(_ item: PlanItem, at index: Int, _ chain: String, interface: String) {
+        for family in [Configuration.Family.inet4, .inet6] where item.match.family == nil || item.match.family == family
+        {
+            guard let match = item.match.narrowed(to: [6]),
+                let criteria = criteria(of: match, interface: interface)
+            else { continue }
+            add(item, at: index, chain, "\(Self.readable(family))\(criteria)tcp flags & 2 == 0 ")
+        }
+    }
+
+    /// The packets that only a list's last item is about are decided at once.
+    mutating func addShortcut(_ list: ItemList, _ chain: String) {
+        for family in [Configuration.Family.inet4, .inet6] {
+            guard let last = list.items.last, let remainder = list.remainder(family, plan.marks) else { continue }
+            var text = Self.readable(family)
+            if list.isOfFlows, let marks = plan.marks {
+                // What begins a connection anew is to lose the mark of the one before.
+                guard remainder.protocols.contains(6) else { continue }
+                text += "ct mark & \(marks.mask) != \(marks.blocked) meta l4proto 6 tcp flags & 2 == 0 "
+            } else {
+                // What is invalid may be of a flow that has been blocked.
+                text +=
+                    "ct state new,established,related meta l4proto \(Self.set(remainder.protocols.map { "\($0)" })) "
+            }
+            for (addresses, word) in [
+                (remainder.sourceAddresses, "saddr"), (remainder.destinationAddresses, "daddr"),
+            ] where !addresses.isEmpty {
+                text += "\(family.word) \(word) != \(Self.set(addresses.map { $0.text(family) })) "
+            }
+            for (ports, word) in [(remainder.sourcePorts, "sport"), (remainder.destinationPorts, "dport")]
+            where !ports.isEmpty {
+                text += "th \(word) != \(Self.set(ports.map(\.text))) "
+            }
+            add(last.element, at: last.offset, chain, text)
+        }
+    }
+
+    /// A connection that begins anew where the kernel still has an old one is not the one that was passed.
+    ///
+    /// It goes on in the list of flows: a SYN tells the engine itself that a connection begins, and what follows has no mark.
+    mutating func addRenewal(_ chain: String) {
+        guard let marks = plan.marks else { return }
         add(
             chain,
             "tcp flags & 2 != 0 ct mark & \(marks.mask) != 0 ct mark & \(marks.mask) != \(marks.blocked) "
                 + "ct mark set ct mark & \(~marks.mask)")
-        // What a connection tracking helper expects begins with the mark of its master, whose flow it is not.
-        add(chain, "ct mark & \(marks.mask) != 0 ct status & 1 == 0 goto \(chain)_flow")
     }
 
     mutating func add(_ item: PlanItem, at index: Int, chain: String, interface: String, isOfFlows: Bool) {
@@ -166,6 +212,12 @@ private struct NftablesWriter {
         "ip6 nexthdr { 0, 43, 44, 51, 60 } ", "ip6 length < 2 ",
     ]
 
+    /// The contrary, for valid packets of TCP and UDP in a family.
+    private static func readable(_ family: Configuration.Family) -> String {
+        // Not `ip6 nexthdr`, behind which nft takes no `tcp flags`.
+        family == .inet4 ? "ip hdrlength 5 ip frag-off & 0x3fff == 0 " : "meta nfproto ipv6 @nh,48,8 { 6, 17 } "
+    }
+
     /// The criteria, a blank behind each; nil where nft cannot be told one.
     private func criteria(of match: PlanMatch, interface: String) -> String? {
         var text = ""
@@ -178,13 +230,12 @@ private struct NftablesWriter {
             for (end, word) in [(match.source, "saddr"), (match.destination, "daddr")] {
                 guard let addresses = end.addresses else { continue }
                 let elements = addresses.map { $0.text(family) }
-                text += "\(family == .inet4 ? "ip" : "ip6") \(word) \(Self.set(elements)) "
+                text += "\(family.word) \(word) \(Self.set(elements)) "
             }
         }
         if !match.protocols.isEmpty { text += "meta l4proto \(Self.set(match.protocols.map { "\($0)" })) " }
         for (end, word) in [(match.source, "sport"), (match.destination, "dport")] where !end.ports.isEmpty {
-            let elements = end.ports.map { $0.first == $0.last ? "\($0.first)" : "\($0.first)-\($0.last)" }
-            text += "th \(word) \(Self.set(elements)) "
+            text += "th \(word) \(Self.set(end.ports.map(\.text))) "
         }
         if let flags = match.flags { text += "tcp flags & \(flags.mask) == \(flags.match) " }
         // Not `icmp type`, which would ask for the family: the engine reads ICMP whatever carries it.
@@ -247,6 +298,16 @@ private struct NftablesWriter {
             pass("ip6 length \(4 * offset) tcp doff \(offset)")
         }
     }
+}
+
+extension Configuration.Family {
+    /// Its header, as nft calls it.
+    fileprivate var word: String { self == .inet4 ? "ip" : "ip6" }
+}
+
+extension NumberRange<UInt16> {
+    /// The range as nft writes it.
+    fileprivate var text: String { first == last ? "\(first)" : "\(first)-\(last)" }
 }
 
 extension AddressRange {

@@ -47,7 +47,7 @@ public struct KernelPlan: Sendable, Equatable {
 
     /// The items as they are asked: where marks tell of decided flows, those of such flows have a list of their own, so
     /// that no other packet is asked for its mark more than once.
-    var lists: [ItemList] {
+    package var lists: [ItemList] {
         [true, false].flatMap { isInbound in
             let items = Array((isInbound ? inbound : outbound).enumerated())
             guard marks != nil else { return [ItemList(isInbound: isInbound, isOfFlows: false, items: items)] }
@@ -95,11 +95,46 @@ public struct KernelPlan: Sendable, Equatable {
 }
 
 /// The items of a hook for some packets, with their places in the hook's list.
-struct ItemList {
-    let isInbound: Bool
+package struct ItemList {
+    /// Whether it is for packets that come in.
+    package let isInbound: Bool
     /// Whether it is for the packets of flows that have a mark.
-    let isOfFlows: Bool
+    package let isOfFlows: Bool
     let items: [(offset: Int, element: PlanItem)]
+
+    /// The items about flows that have passed which may be asked before all others, of packets that can be read: most
+    /// packets of a download are theirs.
+    ///
+    /// No other item before them is about their packets.
+    package var leading: [(offset: Int, element: PlanItem)] {
+        guard isOfFlows else { return [] }
+        var leading: [(offset: Int, element: PlanItem)] = []
+        for (index, (offset, item)) in items.enumerated() where item.match.connectionMark != nil {
+            guard leading.count < Self.mostLeading, item.action == .accept, !item.match.lacksPayload,
+                let match = item.match.narrowed(to: [6, 17]),
+                items[..<index].allSatisfy({ $0.element.match.isUnreadable || $0.element.match.isApart(from: match) })
+            else { continue }
+            var item = item
+            item.match = match
+            leading.append((offset, item))
+        }
+        return leading
+    }
+
+    /// Packets of other items are asked for these first.
+    private static let mostLeading = 4
+    /// The elements that a remainder is told by at most.
+    private static let mostTwice = 1_024
+
+    /// What only the last item is about, where it decides in the kernel; nil also where there are so few items that
+    /// asking for it costs as much as asking for them, or so much in them that the kernel should not hold it twice.
+    func remainder(_ family: Configuration.Family, _ marks: Configuration.FlowMarks?) -> PlanRemainder? {
+        guard items.count > 3, let last = items.last?.element, last.match == .any,
+            last.action == .accept || last.action == .drop
+        else { return nil }
+        let remainder = PlanRemainder(of: items.map(\.element), family, blocked: marks?.blocked)
+        return remainder.flatMap { $0.size <= Self.mostTwice ? $0 : nil }
+    }
 }
 
 /// Which packets may belong to a state, by the hook that they meet.

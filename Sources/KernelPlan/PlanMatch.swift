@@ -62,6 +62,17 @@ public struct PlanMatch: Sendable, Hashable {
         return match
     }
 
+    /// Whether no packet matches both, as far as interface, family, protocol, mark, addresses and ports tell.
+    func isApart(from other: PlanMatch) -> Bool {
+        func differ<Value: Equatable>(_ path: KeyPath<PlanMatch, Value?>) -> Bool {
+            guard let own = self[keyPath: path], let others = other[keyPath: path] else { return false }
+            return own != others
+        }
+        return differ(\.interface) || differ(\.family) || differ(\.connectionMark)
+            || !(protocols.isEmpty || other.protocols.isEmpty) && !protocols.contains(where: other.protocols.contains)
+            || source.isApart(from: other.source) || destination.isApart(from: other.destination)
+    }
+
     /// What it costs to hold it, counted in rules and in elements of sets.
     var size: Int {
         1 + (source.addresses?.count ?? 0) + (destination.addresses?.count ?? 0) + source.ports.count
@@ -76,6 +87,16 @@ public struct PlanEndpoint: Sendable, Hashable {
     public var addresses: [AddressRange]?
     /// The ports, one range of which must hold it, ascending and apart; empty for all.
     public var ports: [NumberRange<UInt16>] = []
+
+    /// Whether no end is both, of packets of one family.
+    func isApart(from other: PlanEndpoint) -> Bool {
+        func areApart<Number>(_ a: [NumberRange<Number>], _ b: [NumberRange<Number>]) -> Bool {
+            !a.contains { one in b.contains { one.first <= $0.last && $0.first <= one.last } }
+        }
+        if !ports.isEmpty, !other.ports.isEmpty, areApart(ports, other.ports) { return true }
+        guard let addresses, let others = other.addresses else { return false }
+        return areApart(addresses, others)
+    }
 }
 
 /// The addresses of one family from the first to the last, as numbers in host order.

@@ -79,6 +79,17 @@ extension LiveTests {
                 [6001, 6002, 6003, 6005, 6006]
             ),
             ("pass out all\npass in proto tcp flags S/SA all", []),
+            // Many rules, past which goes what is none's.
+            (
+                "pass all\n"
+                    + [6001, 6003, 6007, 6008, 6009].map { "block in proto udp to any port \($0)\n" }.joined()
+                    + "block in from 192.0.2.77", [6002, 6004, 6005, 6006]
+            ),
+            (
+                "pass out all\n"
+                    + [6001, 6003, 6007, 6008, 6009].map { "pass in proto udp to any port \($0)\n" }.joined()
+                    + "pass in from 192.0.2.77", [6001, 6003]
+            ),
             // A table, a state and a script of the rules: some is the daemon's.
             ("pass out all\npass in from <constant> to any port 6001\npass in from <filled> to any port 6002", [6001]),
             ("pass out all\npass in family inet6 all\npass stateful in final proto udp to any port 6003", [6003]),

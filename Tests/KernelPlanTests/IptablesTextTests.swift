@@ -82,7 +82,26 @@ struct IptablesTextTests {
         #expect(Self.rules(plan.iptablesRestore(.inet4)) == ["\(isOfSSH) NFQUEUE"])
         #expect(
             Self.rules(plan.iptablesRestore(.inet4), of: "npflua-in-flow")
-                == ["\(isOfSSH) -m connmark --mark 2147483648/3221225472 RETURN", "\(isOfSSH) NFQUEUE"])
+                == [
+                    "\(isOfSSH) -m connmark --mark 2147483648/3221225472 -m bpf --bytecode BYTECODE RETURN",
+                    "\(isOfSSH) -m connmark --mark 2147483648/3221225472 RETURN", "\(isOfSSH) NFQUEUE",
+                ])
+    }
+
+    /// What begins a connection anew, and what the engine alone can judge, is not among them.
+    @Test(arguments: [Configuration.Family.inet4, .inet6])
+    func leadingRulesTakeWhatGoesOn(_ family: Configuration.Family) throws {
+        let text = "procedure \"p\" { lua: call f }\ngroup default {\npass in proto tcp to any port 22 apply \"p\"\n}\n"
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+        let plan = KernelPlan(
+            compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
+        let first = plan.iptablesRestore(family).split(separator: "\n").first { $0.hasPrefix("-A npflua-in-flow ") }
+        let program = try Bytecode(inRule: #require(first))
+        func packet(_ segment: [UInt8]) -> [UInt8] { family == .inet4 ? ipv4(.tcp, segment) : ipv6(.tcp, segment) }
+        #expect(program.accepts(packet(tcp([.ack, .psh], payload: [1]))) && program.accepts(packet(tcp(.rst))))
+        #expect(!program.accepts(packet(tcp(.syn))) && !program.accepts(packet(tcp([.syn, .ack]))))
+        #expect(!program.accepts(ipv4(.tcp, tcp(.ack), options: .zeros(4))))
+        #expect(!program.accepts(ipv6(.hopByHop, extensionHeader(next: .tcp) + tcp(.ack))))
     }
 
     /// The daemon is told of a connection's first contents wherever they may be queued.
@@ -144,27 +163,10 @@ struct IptablesTextTests {
 
     // MARK: Bytecode
 
-    /// What a program in `-m bpf --bytecode` says of a packet, by the engine's own machine.
-    private static func accepts(_ bytecode: String, _ packet: [UInt8]) throws -> Bool {
-        let parts = bytecode.split(separator: ",")
-        #expect(Int(parts[0]) == parts.count - 1 && parts.count <= 65)
-        let program = parts.dropFirst().map { part in
-            let numbers = part.split(separator: " ").map { UInt32($0)! }
-            return BPFInstruction(
-                code: UInt16(numbers[0]), jt: UInt8(numbers[1]), jf: UInt8(numbers[2]), k: numbers[3])
-        }
-        // A rule whose filter is the program, by a ruleset that has no other.
-        let text = "group default {\n pass final pcap-filter \"x\"\n}\n"
-        let ruleset = try CompiledRuleset(
-            compiling: Configuration(parsing: Array(text.utf8), file: "npf.conf"), packetFilter: { _ in program })
-        let headers = try parse(ipv4(.tcp, tcp(.ack)))
-        return unsafe !ruleset.evaluate(headers, bytes: packet.span.bytes, interface: 0, direction: .in).blocks
-    }
-
     /// The programs of a plan for a family: what is unreadable, what has no payload, and ICMP errors.
     private static func programs(
         _ family: Configuration.Family, scripts: Int = 1
-    ) throws -> (unreadable: String, payloadless: String, icmpErrors: String) {
+    ) throws -> (unreadable: Bytecode, payloadless: Bytecode, icmpErrors: Bytecode) {
         let other = scripts == 1 ? "" : "procedure \"q\" { lua: call g }"
         let text = "procedure \"p\" { lua: call f, payload }\ngroup default { \npass in all apply \"p\"\n}\n\(other)\n"
         let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
@@ -172,12 +174,11 @@ struct IptablesTextTests {
         let plan = KernelPlan(
             compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
         let lines = plan.iptablesRestore(family).split(separator: "\n").filter { $0.contains("--bytecode") }
-        func program(_ words: String, _ mark: String) -> String {
-            let line = lines.first { $0.contains("-A \(words)") && $0.contains(mark) }!
-            return String(line.split(separator: "\"")[1])
+        func program(_ words: String, _ mark: String) throws -> Bytecode {
+            try Bytecode(inRule: lines.first { $0.contains("-A \(words)") && $0.contains(mark) }!)
         }
-        return (
-            program("npflua-out", "npflua\""), program("npflua-in", "npf.conf:3"),
+        return try (
+            program("npflua-out -m bpf", "npflua\""), program("npflua-in", "npf.conf:3"),
             program("npflua-out -p \(family == .inet4 ? 1 : 58)", "npflua\"")
         )
     }
@@ -186,8 +187,8 @@ struct IptablesTextTests {
         let (inet4, inet6) = (try Self.programs(.inet4).icmpErrors, try Self.programs(.inet6).icmpErrors)
         for type in UInt8.min...UInt8.max {
             #expect(
-                try Self.accepts(inet4, ipv4(.icmp, [type, 0, 0, 0])) == [3, 4, 5, 11, 12].contains(type), "\(type)")
-            #expect(try Self.accepts(inet6, ipv6(.icmpv6, [type, 0, 0, 0])) == (1...4).contains(type), "\(type)")
+                inet4.accepts(ipv4(.icmp, [type, 0, 0, 0])) == [3, 4, 5, 11, 12].contains(type), "\(type)")
+            #expect(inet6.accepts(ipv6(.icmpv6, [type, 0, 0, 0])) == (1...4).contains(type), "\(type)")
         }
     }
 
@@ -199,24 +200,24 @@ struct IptablesTextTests {
         for words in 0...10 {
             for count in 0...3 {
                 let segment = tcp(.ack, payload: .zeros(count), options: .zeros(4 * words))
-                #expect(try Self.accepts(inet4, ipv4(.tcp, segment)) == (count == 0), "\(words) \(count)")
-                #expect(try Self.accepts(inet6, ipv6(.tcp, segment)) == (count == 0), "\(words) \(count)")
+                #expect(inet4.accepts(ipv4(.tcp, segment)) == (count == 0), "\(words) \(count)")
+                #expect(inet6.accepts(ipv6(.tcp, segment)) == (count == 0), "\(words) \(count)")
             }
         }
         let cases: [(TCPFlags, Bool)] = [
             (.syn, withSYN), ([.syn, .ack], withSYN), ([.fin, .ack], false), (.rst, false), ([.ack, .psh], true),
         ]
         for (flags, passes) in cases {
-            #expect(try Self.accepts(inet4, ipv4(.tcp, tcp(flags))) == passes, "\(flags)")
-            #expect(try Self.accepts(inet6, ipv6(.tcp, tcp(flags))) == passes, "\(flags)")
+            #expect(inet4.accepts(ipv4(.tcp, tcp(flags))) == passes, "\(flags)")
+            #expect(inet6.accepts(ipv6(.tcp, tcp(flags))) == passes, "\(flags)")
         }
         for count in 0...3 {
-            #expect(try Self.accepts(inet4, ipv4(.udp, udp(.zeros(count)))) == (count == 0))
-            #expect(try Self.accepts(inet6, ipv6(.udp, udp(.zeros(count)))) == (count == 0))
-            #expect(try !Self.accepts(inet4, ipv4(.icmp, icmp(type: 8, payload: .zeros(count)))))
-            #expect(try !Self.accepts(inet6, ipv6(.icmpv6, icmp(type: 128, payload: .zeros(count)))))
+            #expect(inet4.accepts(ipv4(.udp, udp(.zeros(count)))) == (count == 0))
+            #expect(inet6.accepts(ipv6(.udp, udp(.zeros(count)))) == (count == 0))
+            #expect(!inet4.accepts(ipv4(.icmp, icmp(type: 8, payload: .zeros(count)))))
+            #expect(!inet6.accepts(ipv6(.icmpv6, icmp(type: 128, payload: .zeros(count)))))
         }
-        #expect(try !Self.accepts(inet4, Array(ipv4(.tcp, tcp(.ack)).prefix(32))), "cut")
+        #expect(!inet4.accepts(Array(ipv4(.tcp, tcp(.ack)).prefix(32))), "cut")
     }
 
     @Test func bytecodeKnowsWhatIsUnreadable() throws {
@@ -226,7 +227,7 @@ struct IptablesTextTests {
             (ipv4(.udp, udp(), fragmentField: 0x2000), true), (ipv4(.udp, udp(), fragmentField: 1), true),
             (ipv4(.udp, udp(), fragmentField: 0x4000), false), (ipv4(.gre, []), false),
         ] {
-            #expect(try Self.accepts(inet4, packet) == expected, "\(packet)")
+            #expect(inet4.accepts(packet) == expected, "\(packet)")
         }
         for (packet, expected) in [
             (ipv6(.tcp, tcp(.ack)), false), (ipv6(.icmpv6, icmp(type: 1)), false), (ipv6(.gre, [0, 0]), false),
@@ -237,7 +238,7 @@ struct IptablesTextTests {
             (ipv6(.destinationOptions, extensionHeader(next: .tcp) + tcp(.ack)), true),
             (ipv6(.ah, .zeros(24)), true),
         ] {
-            #expect(try Self.accepts(inet6, packet) == expected, "\(packet)")
+            #expect(inet6.accepts(packet) == expected, "\(packet)")
         }
     }
 }

@@ -95,11 +95,34 @@ import Testing
             [
                 "meta mark & 3221225472 != 0 jump marked",
                 "meta mark & 3221225472 != 0 goto decided",
-                "tcp flags & 2 != 0 ct mark & 3221225472 != 0 ct mark & 3221225472 != 1073741824 ct mark set ct mark & 1073741823",
                 "ct mark & 3221225472 != 0 ct status & 1 == 0 goto \(chain)_flow",
             ]
             .map { "\(chain) \($0)" }
         }
+        func renewal(_ chain: String) -> [String] {
+            [
+                "\(chain) tcp flags & 2 != 0 ct mark & 3221225472 != 0 ct mark & 3221225472 != 1073741824 ct mark set ct mark & 1073741823"
+            ]
+        }
+        let isNone = "counter drop comment \"npflua\""
+        let inet4 = "ip hdrlength 5 ip frag-off & 0x3fff == 0"
+        let inet6 = "meta nfproto ipv6 @nh,48,8 { 6, 17 }"
+        let isValid = "ct state new,established,related"
+        // Of the segments of TCP the sixth line's rule wants some.
+        let inboundShortcuts = [
+            "inbound \(inet4) \(isValid) meta l4proto 17 th dport != 53 \(isNone)",
+            "inbound \(inet6) \(isValid) meta l4proto 17 th sport != { 22, 80-99 } th dport != 53 \(isNone)",
+        ]
+        let foreign = "ip saddr != { 0.0.0.0-9.255.255.255, 11.0.0.0-255.255.255.255 }"
+        let outboundShortcuts = [
+            "outbound \(inet4) \(isValid) meta l4proto { 6, 17 } \(foreign) \(isNone)",
+            "outbound \(inet6) \(isValid) meta l4proto { 6, 17 } \(isNone)",
+        ]
+        let isPassed = "ct mark & 3221225472 != 1073741824 meta l4proto 6 tcp flags & 2 == 0"
+        let flowShortcuts = [
+            "outbound_flow \(inet4) \(isPassed) \(foreign) \(isNone)",
+            "outbound_flow \(inet6) \(isPassed) \(isNone)",
+        ]
         func own(_ chain: String) -> [String] {
             unreadable.dropFirst(chain.hasSuffix("flow") ? 1 : 0).map {
                 "\(chain) \($0) counter \(queue) comment \"npflua\""
@@ -136,11 +159,15 @@ import Testing
         }
         let unmarked = "meta mark set meta mark & 1073741823"
         let isTracked = "ct state new,established,related"
-        var expected = ["inbound iifname \"lo\" accept"] + early("inbound") + own("inbound") + inbound("inbound")
-        expected += own("inbound_flow") + ["inbound_flow \(isBlocked)"] + inbound("inbound_flow")
+        var expected = ["inbound iifname \"lo\" accept"] + early("inbound") + inboundShortcuts + renewal("inbound")
+        expected += own("inbound") + inbound("inbound")
+        expected +=
+            renewal("inbound_flow") + own("inbound_flow") + ["inbound_flow \(isBlocked)"] + inbound("inbound_flow")
         expected += ["outbound oifname \"lo\" accept", "outbound meta mark 1313883648 counter accept"]
-        expected += early("outbound") + own("outbound") + outbound("outbound")
-        expected += own("outbound_flow") + ["outbound_flow \(isBlocked)"] + outbound("outbound_flow")
+        expected += early("outbound") + outboundShortcuts + renewal("outbound")
+        expected += own("outbound") + outbound("outbound")
+        expected += flowShortcuts + renewal("outbound_flow") + own("outbound_flow")
+        expected += ["outbound_flow \(isBlocked)"] + outbound("outbound_flow")
         expected += [
             "marked meta mark & \(blocked) ct mark & \(blocked) \(isTracked) \(unmarked)",
             "marked meta mark & \(passed) ct mark & \(passed) \(isTracked) \(unmarked)",
@@ -158,6 +185,72 @@ import Testing
         #expect(payloadless.count == 28 && payloadless.allSatisfy { $0.hasPrefix("payloadless ") })
         #expect(payloadless.contains("payloadless ip length 52 tcp doff 8 counter accept"))
         #expect(payloadless.contains("payloadless tcp flags & 5 != 0 return"))
+    }
+
+    /// What only the last rule is about does not go past all the others.
+    @Test func manyRulesHaveAShortcut() throws {
+        func shortcuts(_ rules: String) throws -> [String] {
+            let plan = try Self.plan("procedure \"p\" { lua: call f, payload }\ngroup default {\n\(rules)\n}\n")
+            let ends = ["counter accept comment \"npf.conf:3\"", "counter drop comment \"npflua\""]
+            return try Self.rules(plan.nftables).compactMap { rule in
+                guard rule.hasPrefix("inbound"), rule.contains("ip hdrlength 5 "),
+                    let end = ends.first(where: rule.hasSuffix)
+                else { return nil }
+                return rule.replacing("ip hdrlength 5 ip frag-off & 0x3fff == 0 ", with: "").replacing(end, with: "")
+            }
+        }
+        let valid = "ct state new,established,related"
+        let passed = "ct mark & 3221225472 != 1073741824 meta l4proto 6 tcp flags & 2 == 0"
+        #expect(
+            try shortcuts(
+                """
+                pass all
+                pass in proto tcp from any port { 22, 23, 2222 } apply "p"
+                pass in proto udp to any port 53 apply "p"
+                pass in proto udp from 10.0.0.0/8 to any port 53
+                """)
+                == [
+                    "inbound \(valid) meta l4proto { 6, 17 } th sport != { 22-23, 2222 } th dport != 53 ",
+                    "inbound_flow \(passed) th sport != { 22-23, 2222 } th dport != 53 ",
+                ])
+        #expect(
+            try shortcuts(
+                """
+                pass in final from 192.0.2.0/24 to any port 80
+                pass in final from 10.0.0.0/8 to 192.0.2.1
+                pass in final proto tcp to 198.51.100.0/24
+                pass in final proto udp all
+                pass in final proto { udp, icmp } from 192.0.2.9
+                pass in proto tcp to any port 80 apply "p"
+                """)
+                == [
+                    "inbound \(valid) meta l4proto 6 ip saddr != 10.0.0.0/8 ip daddr != 198.51.100.0/24 th dport != 80 ",
+                    "inbound_flow \(passed) ip saddr != 10.0.0.0/8 ip daddr != 198.51.100.0/24 th dport != 80 ",
+                ])
+        // Where there are few rules, and where one is about everything.
+        #expect(try shortcuts("pass all").isEmpty)
+        #expect(try shortcuts((1...9).map { "pass in final on eth\($0) all" }.joined(separator: "\n")).isEmpty)
+    }
+
+    /// Downloads go past nothing but the rules about flows that have passed.
+    @Test func passedFlowsAreAskedForFirst() throws {
+        func first(_ rules: String) throws -> [String] {
+            let plan = try Self.plan("procedure \"p\" { lua: call f }\ngroup default {\n\(rules)\n}\n")
+            let flow = try Self.rules(plan.nftables).filter { $0.hasPrefix("inbound_flow ip hdrlength 5 ") }
+            return flow.compactMap { rule in
+                guard let start = rule.firstRange(of: "meta l4proto"), rule.contains("accept") else { return nil }
+                return String(rule[start.lowerBound...])
+            }
+        }
+        let isPassed = "ct mark & 3221225472 == 2147483648 tcp flags & 2 == 0 counter accept"
+        #expect(
+            try first("pass in proto tcp from any port 22 apply \"p\"\npass in from any port 53 apply \"p\"")
+                == [
+                    "meta l4proto 6 th sport 53 \(isPassed) comment \"npf.conf:4\"",
+                    "meta l4proto 6 th sport 22 \(isPassed) comment \"npf.conf:3\"",
+                ])
+        // The other rule may be about the same segments.
+        #expect(try first("pass in from any port 22 apply \"p\"\nblock in to any port 80").isEmpty)
     }
 
     @Test(arguments: [
@@ -280,6 +373,35 @@ struct LiveKernelPlanTests {
         }
     }
 
+    /// nft finds nothing wrong with rules that say all there is to say; the kernel may lack what they need.
+    @Test(arguments: [Configuration.Family.inet4, .inet6])
+    func nftUnderstandsEveryCriterion(_ family: Configuration.Family) throws {
+        let (network, icmp) = family == .inet4 ? ("192.0.2.0/24", "icmp") : ("2001:db8::/32", "ipv6-icmp")
+        let text = """
+            procedure "p" { lua: call f, payload }
+            procedure "q" { lua: call g }
+            group default {
+            pass all
+            pass in proto tcp from \(network) port { 22, 2222 } apply "p"
+            pass in from any to ! \(network) port 53 apply "p"
+            pass out proto udp to \(network) port 5000-5010 apply "q"
+            pass in on eth0 proto tcp flags S/SA to any port 80
+            block in proto \(icmp) icmp-type 3 code 4 from \(network)
+            }
+
+            """
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+        let plan = KernelPlan(
+            compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
+        let rules = plan.nftables.dropFirst(KernelPlan.nftablesIdle.count)
+        let result = try inNewNamespace {
+            _ = try Self.run(["nft", "-f", "-"], KernelPlan.nftablesIdle)
+            return try Command.run(["nft", "-c", "-f", "-"], input: Array(rules.utf8))
+        }
+        let errors = result.errorOutput.split(separator: "\n").filter { $0.contains("Error:") }
+        #expect(errors.allSatisfy { $0.contains("Could not process rule") }, "\(result.errorOutput)")
+    }
+
     @Test func thereIsRoomForAsManyScriptsAsMarksHaveValues() throws {
         let scripts = 1...254
         let procedures = scripts.map { "procedure \"p\($0)\" { lua: call f }" }
@@ -303,6 +425,30 @@ struct LiveKernelPlanTests {
         }
         // A rule of nftables has room for 128 expressions (NFT_RULE_MAXEXPRS), of which each takes some words.
         #expect(plan.nftables.split(separator: "\n").allSatisfy { $0.split(separator: " ").count < 128 })
+    }
+
+    /// However much a shortcut's program would have to say.
+    @Test func iptablesTakesShortcutsOfEverySize() throws {
+        let lists: [@Sendable (Int) -> String] = [
+            { "203.0.113.\($0 * 2)" }, { "203.0.\($0 * 2).0/24" }, { "2001:db8:\($0):1::/64" },
+            { "\($0 + 4000):\($0 * 2):ffff::/48" },
+        ]
+        try inNewNamespace {
+            for (index, element) in lists.enumerated() {
+                for count in [10, 24, 25, 26, 27, 28, 40, 48, 49, 50, 52, 53, 54, 60] {
+                    let elements = (0..<count).map(element).joined(separator: ", ")
+                    let text =
+                        "group default {\npass all\npass out to any port 1\nblock in final from { \(elements) }\n"
+                        + "block in final to any port 7\nblock in final to any port 9\n}\n"
+                    let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+                    let plan = KernelPlan(compiling: configuration, queues: 7...7, failOpen: false)
+                    let (program, family) =
+                        index < 2
+                        ? ("iptables-restore", Configuration.Family.inet4) : ("ip6tables-restore", .inet6)
+                    _ = try Self.run([program] + KernelPlan.iptablesRestoreArguments, plan.iptablesRestore(family))
+                }
+            }
+        }
     }
 
     @Test(arguments: ["iptables", "ip6tables"])

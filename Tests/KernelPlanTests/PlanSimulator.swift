@@ -21,7 +21,7 @@ struct PlanSimulator {
         return items.first { matches($0.match, packet) }!
     }
 
-    private func matches(_ match: PlanMatch, _ packet: Packet) -> Bool {
+    func matches(_ match: PlanMatch, _ packet: Packet) -> Bool {
         let headers = packet.headers
         if match.isUnreadable && !packet.isUnreadable && !headers.isFragment { return false }
         if let interface = match.interface, interface != packet.interface { return false }

@@ -92,6 +92,101 @@ struct RandomPlanTests {
         #expect(lost == 0)
         #expect(states > 1_000 && passed > 6_000, "\(states) \(passed)")
     }
+
+    /// What is asked before its turn about flows that have passed would have been asked first in its turn as well.
+    @Test func leadingItemsAreThoseThatDecide() throws {
+        var generator = RandomConfiguration(random: SplitMix64(state: 10))
+        var (leading, matched, wrong) = (0, 0, 0)
+        for _ in 0..<10_000 {
+            let scene = try Scene(&generator)
+            let simulator = PlanSimulator(plan: scene.plan)
+            for list in scene.plan.lists {
+                for (offset, item) in list.leading {
+                    leading += 1
+                    for _ in 0..<20 {
+                        var packet = scene.packet(&generator)
+                        packet.direction = list.isInbound ? .in : .out
+                        packet.connectionMark = item.match.connectionMark ?? 0
+                        (packet.isUnreadable, packet.headers.isFragment) = (false, false)
+                        guard simulator.matches(item.match, packet) else { continue }
+                        matched += 1
+                        let decisive = (list.isInbound ? scene.plan.inbound : scene.plan.outbound)[offset]
+                        if decisive.action == .accept, simulator.item(for: packet) == decisive { continue }
+                        wrong += 1
+                        if wrong == 1 { Issue.record("\(packet)\n\(item)\n\(scene.text)") }
+                    }
+                }
+            }
+        }
+        #expect(wrong == 0)
+        #expect(leading > 200 && matched > 200, "\(leading) \(matched)")
+    }
+
+    /// The one rule before the others decides what they would, for packets with and without a mark.
+    @Test(arguments: [(Configuration.Family.inet4, 8 as UInt64), (.inet6, 9)])
+    func shortcutsDecideAsTheItemsDo(_ family: Configuration.Family, _ seed: UInt64) throws {
+        var generator = RandomConfiguration(random: SplitMix64(state: seed))
+        var (shortcuts, taken, wrong) = (0, 0, 0)
+        for _ in 0..<2_000 {
+            let scene = try Scene(&generator)
+            let lines = scene.plan.iptablesRestore(family).split(separator: "\n")
+            for (chain, direction, isOfFlows) in [
+                ("npflua-in", Direction.in, false), ("npflua-in-flow", .in, true),
+                ("npflua-out", .out, false), ("npflua-out-flow", .out, true),
+            ] {
+                let mark = scene.configuration.flowMarks
+                let valid =
+                    isOfFlows
+                    ? "connmark ! --mark \(mark.blocked)/\(mark.mask)" : "conntrack ! --ctstate INVALID,UNTRACKED"
+                guard let line = lines.first(where: { $0.hasPrefix("-A \(chain) -m \(valid) -m bpf ") }) else {
+                    continue
+                }
+                let program = try Bytecode(inRule: line)
+                let last = direction == .in ? scene.plan.inbound.last! : scene.plan.outbound.last!
+                #expect(line.hasSuffix(" -j \(last.action == .drop ? "DROP" : "RETURN")"))
+                shortcuts += 1
+                for _ in 0..<50 {
+                    var packet = scene.packet(&generator)
+                    packet.direction = direction
+                    let marks = mark.passed.values.sorted() + [mark.opened ?? 0, 0]
+                    packet.connectionMark = isOfFlows ? marks.randomElement(using: &generator.random)! : 0
+                    guard family == .inet4 ? packet.headers.family == .ipv4 : packet.headers.family == .ipv6,
+                        program.accepts(packet.bytes)
+                    else { continue }
+                    taken += 1
+                    let item = PlanSimulator(plan: scene.plan).item(for: packet)
+                    if item == last && !(isOfFlows && packet.headers.tcpFlags.contains(.syn)) { continue }
+                    wrong += 1
+                    if wrong == 1 { Issue.record("\(packet)\n\(line)\n\(item)\n\(scene.text)") }
+                }
+            }
+        }
+        #expect(wrong == 0)
+        #expect(shortcuts > 300 && taken > 500, "\(shortcuts) \(taken)")
+    }
+}
+
+extension PlanSimulator.Packet {
+    /// The packet itself, with options or extension headers where it cannot be read.
+    fileprivate var bytes: [UInt8] {
+        var transport: [UInt8] = TestSupport.bytes(headers.sourcePort) + TestSupport.bytes(headers.destinationPort)
+        transport += .zeros(8) + [0x50, headers.tcpFlags.rawValue] + .zeros(6)
+        let proto = headers.transportProtocol
+        guard headers.family == .ipv6 else {
+            return ipv4(
+                proto, transport, from: headers.source, to: headers.destination,
+                options: .zeros(isUnreadable ? 4 : 0),
+                fragmentField: headers.isLaterFragment ? 1 : headers.isFragment ? 0x2000 : 0)
+        }
+        let fragment = fragmentHeader(
+            next: proto, offset: headers.isLaterFragment ? 8 : 0, moreFollow: !headers.isLaterFragment)
+        return headers.isFragment
+            ? ipv6(.fragment, fragment + transport, from: headers.source, to: headers.destination)
+            : isUnreadable
+                ? ipv6(
+                    .hopByHop, extensionHeader(next: proto) + transport, from: headers.source, to: headers.destination)
+                : ipv6(proto, transport, from: headers.source, to: headers.destination)
+    }
 }
 
 /// A random configuration with its plan and its compiled rules.
