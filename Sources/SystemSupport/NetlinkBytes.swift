@@ -18,7 +18,7 @@ extension UnsafeRawBufferPointer {
     @inlinable @inline(__always)
     package func netlinkMessage(at offset: Int) -> (type: UInt16, flags: UInt16, length: Int)? {
         // struct nlmsghdr: length, type, flags, sequence number, port; in host order.
-        guard offset >= 0, let length = unsafe hostInteger(UInt32.self, at: offset),
+        guard let length = unsafe hostInteger(UInt32.self, at: offset),
             length >= Netlink.headerLength, Int(length) <= count - offset,
             let type = unsafe hostInteger(UInt16.self, at: offset + 4),
             let flags = unsafe hostInteger(UInt16.self, at: offset + 6)
@@ -42,7 +42,7 @@ extension UnsafeRawBufferPointer {
     package func hostInteger<Integer: FixedWidthInteger & BitwiseCopyable>(
         _: Integer.Type, at offset: Int
     ) -> Integer? {
-        guard offset <= count - MemoryLayout<Integer>.size else { return nil }
+        guard offset >= 0, offset <= count - MemoryLayout<Integer>.size else { return nil }
         return unsafe loadUnaligned(fromByteOffset: offset, as: Integer.self)
     }
 
