@@ -58,10 +58,13 @@ extension KernelPlan {
     /// The rules of a family in their order.
     func iptablesRules(_ family: Configuration.Family) -> [PlanRule] {
         var writer = IptablesWriter(plan: self, family: family)
-        for list in lists {
+        for list in lists where !list.isOfFlows {
             let (hook, option) = list.isInbound ? (Self.inbound, "-i") : (Self.outbound, "-o")
-            if !list.isOfFlows { writer.begin(hook, option: option) }
-            writer.add(list, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option)
+            let flows = lists.first { $0.isOfFlows && $0.isInbound == list.isInbound }
+            writer.begin(hook, option: option, for: flows ?? list)
+            writer.addRenewed(list, chain: hook)
+            writer.add(list, chain: hook, option: option)
+            if let flows { writer.add(flows, chain: hook + Self.flowSuffix, option: option) }
         }
         if let marks { writer.addDecisions(marks) }
         // See the nftables text.
@@ -98,12 +101,16 @@ private struct IptablesWriter {
         rules.insert(PlanRule(chain: chain, text: text, item: nil), at: 0)
     }
 
-    /// See the nftables text.
-    mutating func begin(_ chain: String, option: String) {
+    /// What is asked before a hook's items; see the nftables text.
+    ///
+    /// Most packets go no further than the first rules: each further rule costs a download some thousandths.
+    mutating func begin(_ chain: String, option: String, for list: ItemList) {
         if !plan.filtersLoopback { add(chain, "\(option) lo -j RETURN") }
         if chain == KernelPlan.outbound || plan.filtersLoopback {
             add(chain, "-m mark --mark \(KernelPlan.answerMark) -j RETURN")
         }
+        for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
+        addShortcut(list, chain: chain)
         guard let marks = plan.marks else { return }
         let isMarked = "! --mark 0/\(marks.mask)"
         add(chain, "-m mark \(isMarked) -j \(KernelPlan.marked)")
@@ -115,8 +122,6 @@ private struct IptablesWriter {
     }
 
     mutating func add(_ list: ItemList, chain: String, option: String) {
-        for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
-        addShortcut(list, chain: chain)
         if let marks = plan.marks {
             // See the nftables text.
             add(
@@ -131,33 +136,46 @@ private struct IptablesWriter {
 
     /// Packets of a flow that has passed go on their way at once.
     private mutating func addLeading(_ item: PlanItem, at index: Int, chain: String, option: String) {
-        guard item.match.family == nil || item.match.family == family,
+        guard item.match.family == nil || item.match.family == family, let marks = plan.marks,
             let alternatives = expressed(item.match, option: option), alternatives.count <= 2,
-            let program = PlanBytecode.remainder(PlanRemainder(), family, without: 2)
+            let program = PlanBytecode.remainder(PlanRemainder(), family, without: Self.syn)
         else { return }
         for criteria in alternatives {
             add(
                 chain,
-                "\(criteria)-m bpf --bytecode \"\(program)\" -m comment --comment \"\(item.place)\" "
-                    + "-j \(target(of: item.action))", item: index)
+                "-m mark --mark 0/\(marks.mask) \(criteria)-m conntrack ! --ctstatus EXPECTED "
+                    + decision(of: item, program), item: index)
         }
     }
 
     /// The packets that only a list's last item is about are decided at once.
     private mutating func addShortcut(_ list: ItemList, chain: String) {
+        // What begins a connection anew is to lose the mark of the one before.
         guard let last = list.items.last, let remainder = list.remainder(family, plan.marks),
-            // What begins a connection anew is to lose the mark of the one before.
-            let program = PlanBytecode.remainder(remainder, family, without: list.isOfFlows ? 2 : 0)
+            let program = PlanBytecode.remainder(remainder, family, without: plan.marks == nil ? 0 : Self.syn)
         else { return }
-        // See the nftables text.
-        let isValid =
-            list.isOfFlows
-            ? plan.marks.map { "-m connmark ! --mark \($0.blocked)/\($0.mask) " } ?? ""
-            : "-m conntrack ! --ctstate INVALID,UNTRACKED "
-        let comment = "-m comment --comment \"\(last.element.place)\""
+        let isUnmarked =
+            plan.marks.map { "-m mark --mark 0/\($0.mask) -m connmark ! --mark \($0.blocked)/\($0.mask) " } ?? ""
+        add(chain, isUnmarked + Self.isValid + decision(of: last.element, program), item: last.offset)
+    }
+
+    /// The same for what begins a connection, where many rules stand before the last.
+    mutating func addRenewed(_ list: ItemList, chain: String) {
+        guard plan.marks != nil, list.items.count > 6, let last = list.items.last,
+            let remainder = list.remainder(family, plan.marks), remainder.protocols.contains(6),
+            let program = PlanBytecode.remainder(remainder, family, without: 0)
+        else { return }
         add(
-            chain, "\(isValid)-m bpf --bytecode \"\(program)\" \(comment) -j \(target(of: last.element.action))",
+            chain, "-p tcp --tcp-flags SYN SYN \(Self.isValid)\(decision(of: last.element, program))",
             item: last.offset)
+    }
+
+    /// See the nftables text.
+    private static let isValid = "-m conntrack ! --ctstate INVALID,UNTRACKED "
+    private static let syn: UInt8 = 2
+
+    private func decision(of item: PlanItem, _ program: String) -> String {
+        "-m bpf --bytecode \"\(program)\" -m comment --comment \"\(item.place)\" -j \(target(of: item.action))"
     }
 
     private mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String, isOfFlows: Bool) {

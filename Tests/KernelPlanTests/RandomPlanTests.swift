@@ -130,34 +130,35 @@ struct RandomPlanTests {
         for _ in 0..<2_000 {
             let scene = try Scene(&generator)
             let lines = scene.plan.iptablesRestore(family).split(separator: "\n")
-            for (chain, direction, isOfFlows) in [
-                ("npflua-in", Direction.in, false), ("npflua-in-flow", .in, true),
-                ("npflua-out", .out, false), ("npflua-out-flow", .out, true),
-            ] {
-                let mark = scene.configuration.flowMarks
-                let valid =
-                    isOfFlows
-                    ? "connmark ! --mark \(mark.blocked)/\(mark.mask)" : "conntrack ! --ctstate INVALID,UNTRACKED"
-                guard let line = lines.first(where: { $0.hasPrefix("-A \(chain) -m \(valid) -m bpf ") }) else {
-                    continue
-                }
-                let program = try Bytecode(inRule: line)
-                let last = direction == .in ? scene.plan.inbound.last! : scene.plan.outbound.last!
-                #expect(line.hasSuffix(" -j \(last.action == .drop ? "DROP" : "RETURN")"))
-                shortcuts += 1
-                for _ in 0..<50 {
-                    var packet = scene.packet(&generator)
-                    packet.direction = direction
-                    let marks = mark.passed.values.sorted() + [mark.opened ?? 0, 0]
-                    packet.connectionMark = isOfFlows ? marks.randomElement(using: &generator.random)! : 0
-                    guard family == .inet4 ? packet.headers.family == .ipv4 : packet.headers.family == .ipv6,
-                        program.accepts(packet.bytes)
-                    else { continue }
-                    taken += 1
-                    let item = PlanSimulator(plan: scene.plan).item(for: packet)
-                    if item == last && !(isOfFlows && packet.headers.tcpFlags.contains(.syn)) { continue }
-                    wrong += 1
-                    if wrong == 1 { Issue.record("\(packet)\n\(line)\n\(item)\n\(scene.text)") }
+            let marks = scene.configuration.flowMarks
+            let isUnmarked =
+                scene.plan.marks == nil
+                ? "" : " -m mark --mark 0/\(marks.mask) -m connmark ! --mark \(marks.blocked)/\(marks.mask)"
+            let isValid = " -m conntrack ! --ctstate INVALID,UNTRACKED -m bpf "
+            for (chain, direction) in [("npflua-in", Direction.in), ("npflua-out", .out)] {
+                for (start, isOfSYN) in [(isUnmarked, false), (" -p tcp --tcp-flags SYN SYN", true)] {
+                    guard let line = lines.first(where: { $0.hasPrefix("-A \(chain)\(start)\(isValid)") }) else {
+                        continue
+                    }
+                    let program = try Bytecode(inRule: line)
+                    let last = direction == .in ? scene.plan.inbound.last! : scene.plan.outbound.last!
+                    #expect(line.hasSuffix(" -j \(last.action == .drop ? "DROP" : "RETURN")"))
+                    shortcuts += 1
+                    for _ in 0..<50 {
+                        var packet = scene.packet(&generator)
+                        packet.direction = direction
+                        let values = marks.passed.values.sorted() + [marks.opened ?? 0, 0]
+                        packet.connectionMark = isOfSYN ? 0 : values.randomElement(using: &generator.random)!
+                        let isSYN = packet.headers.transportProtocol == .tcp && packet.headers.tcpFlags.contains(.syn)
+                        guard (family == .inet4) == (packet.headers.family == .ipv4), !isOfSYN || isSYN,
+                            program.accepts(packet.bytes)
+                        else { continue }
+                        taken += 1
+                        let item = PlanSimulator(plan: scene.plan).item(for: packet)
+                        if item == last && (isOfSYN || scene.plan.marks == nil || !isSYN) { continue }
+                        wrong += 1
+                        if wrong == 1 { Issue.record("\(packet)\n\(line)\n\(item)\n\(scene.text)") }
+                    }
                 }
             }
         }
