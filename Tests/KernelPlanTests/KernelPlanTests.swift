@@ -227,6 +227,12 @@ import Testing
                     "inbound \(valid) meta l4proto 6 ip saddr != 10.0.0.0/8 ip daddr != 198.51.100.0/24 th dport != 80 ",
                     "inbound_flow \(passed) ip saddr != 10.0.0.0/8 ip daddr != 198.51.100.0/24 th dport != 80 ",
                 ])
+        // So many networks are not held twice.
+        func block(_ networks: Int) -> String {
+            let list = (0..<networks).map { "10.\($0 / 128).\($0 % 128 * 2).0/24" }.joined(separator: ", ")
+            return "pass all\nblock in from { \(list) }\nblock in to any port { 1, 3 }\nblock in from 192.0.2.1"
+        }
+        #expect(try shortcuts(block(1_000)).count == 1 && shortcuts(block(1_100)).isEmpty)
         // Where there are few rules, and where one is about everything.
         #expect(try shortcuts("pass all").isEmpty)
         #expect(try shortcuts((1...9).map { "pass in final on eth\($0) all" }.joined(separator: "\n")).isEmpty)
