@@ -142,6 +142,21 @@ size_t ls_memory_in_use(const ls_state *s)
 	return s->used;
 }
 
+/* What a call makes and drops: a small block that was given back before, where nothing is to be asked or paid. */
+static void *retake(ls_state *s, size_t size)
+{
+	void *block;
+
+	if (s->refused || !fits(s, size, s->limits.memory - reserve(s)))
+		return NULL;
+	block = ls_pool_retake(&s->pool, size);
+	if (block != NULL) {
+		s->used += size;
+		s->held++;
+	}
+	return block;
+}
+
 void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size)
 {
 	ls_state *s = state;
@@ -149,8 +164,17 @@ void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size)
 	bool is_array = block == NULL && old_size == 0;
 	void *grown;
 
-	if (block == NULL)
+	if (block == NULL) {
+		grown = retake(s, new_size);
+		if (grown != NULL)
+			return grown;
 		old_size = 0;
+	} else if (new_size == 0 && ls_pool_owns(&s->pool, block)) {
+		ls_pool_give(&s->pool, block, old_size);
+		s->held--;
+		s->used -= old_size;
+		return NULL;
+	}
 	if (new_size == 0) {
 		ls_resize_block(s, block, old_size, 0, false);
 		s->held -= block != NULL;

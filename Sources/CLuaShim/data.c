@@ -14,7 +14,13 @@ static ls_data *check_self(lua_State *L)
 	return data;
 }
 
-ls_data *ls_push_data(ls_state *s, size_t own_bytes, int user_values)
+/* The metatable of a data object, in the registry: where there are no fields Lua finds the methods without a call. */
+static int metatable_for(const ls_state *s, const ls_layout *layout)
+{
+	return layout != NULL ? s->metatable : s->plain_metatable;
+}
+
+ls_data *ls_push_data(ls_state *s, size_t own_bytes, const ls_layout *layout, int user_values)
 {
 	ls_data *data = lua_newuserdatauv(s->L, sizeof(*data) + own_bytes, user_values);
 
@@ -22,11 +28,11 @@ ls_data *ls_push_data(ls_state *s, size_t own_bytes, int user_values)
 	data->bytes = (uint8_t *)(data + 1);
 	data->length = (int64_t)own_bytes;
 	data->epoch = 0;
-	data->layout = NULL;
+	data->layout = layout;
 	memset(data->marks, 0, sizeof(data->marks));
 	data->writable = true;
 	data->is_view = false;
-	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->metatable);
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, metatable_for(s, layout));
 	lua_setmetatable(s->L, -2);
 	return data;
 }
@@ -120,7 +126,6 @@ static int read_field(lua_State *L)
 
 	if (field != NULL)
 		return push_field(L, ls_of(L), data, field);
-	lua_settop(L, 2);
 	lua_rawget(L, lua_upvalueindex(1));
 	return 1;
 }
@@ -173,6 +178,14 @@ static int to_string(lua_State *L)
 	return 1;
 }
 
+/* The global `tostring`; upvalue 1 is Lua's, which finds and calls `__tostring` in twice the time of the rest. */
+int ls_to_string(lua_State *L)
+{
+	if (ls_userdata(L, 1, &ls_data_kind) != NULL)
+		return to_string(L);
+	return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
 /* d:layout(table): d. Anything else than a table changes nothing. */
 static int set_layout(lua_State *L)
 {
@@ -184,6 +197,8 @@ static int set_layout(lua_State *L)
 	data->layout = ls_compile_layout(L, 2, lua_upvalueindex(1));
 	lua_setiuservalue(L, 1, LS_LAYOUT);
 	lua_settop(L, 1);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, metatable_for(ls_of(L), data->layout));
+	lua_setmetatable(L, 1);
 	return 1;
 }
 
@@ -207,7 +222,7 @@ static int segment(lua_State *L)
 		lua_pushnil(L);
 		return 1;
 	}
-	part = ls_push_data(s, 0, data->epoch == 0 ? LS_ROOT : LS_LAYOUT);
+	part = ls_push_data(s, 0, NULL, data->epoch == 0 ? LS_ROOT : LS_LAYOUT);
 	part->bytes = data->bytes + extent.offset;
 	part->length = extent.length;
 	part->epoch = data->epoch;
@@ -226,7 +241,7 @@ static int segment(lua_State *L)
 static void new_from_table(lua_State *L)
 {
 	lua_Unsigned size = lua_rawlen(L, 1);
-	ls_data *data = ls_push_data(ls_of(L), size, LS_LAYOUT);
+	ls_data *data = ls_push_data(ls_of(L), size, NULL, LS_LAYOUT);
 	lua_Unsigned i;
 
 	for (i = 0; i < size; i++) {
@@ -250,13 +265,13 @@ static int new_data(lua_State *L)
 	case LUA_TNUMBER:
 		size = lua_tointeger(L, 1);
 		if (size > 0)
-			memset(ls_push_data(s, (size_t)size, LS_LAYOUT)->bytes, 0, (size_t)size);
+			memset(ls_push_data(s, (size_t)size, NULL, LS_LAYOUT)->bytes, 0, (size_t)size);
 		else
 			lua_pushnil(L);
 		break;
 	case LUA_TSTRING:
 		size = (lua_Integer)lua_rawlen(L, 1);
-		memcpy(ls_push_data(s, (size_t)size, LS_LAYOUT)->bytes, lua_tostring(L, 1), (size_t)size);
+		memcpy(ls_push_data(s, (size_t)size, NULL, LS_LAYOUT)->bytes, lua_tostring(L, 1), (size_t)size);
 		break;
 	default:
 		lua_pushnil(L);
@@ -285,6 +300,22 @@ static void set_function(lua_State *L, const char *name, lua_CFunction function,
 	lua_setfield(L, -2, name);
 }
 
+/* Makes the metatable of data objects, with what finds their fields and methods on top; returns its reference. */
+static int make_metatable(lua_State *L, int methods)
+{
+	lua_newtable(L);
+	lua_insert(L, -2);
+	lua_setfield(L, -2, "__index");
+	set_function(L, "__newindex", write_field, methods);
+	set_function(L, "__len", length, methods);
+	set_function(L, "__tostring", to_string, methods);
+	lua_pushliteral(L, "data");
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable");
+	return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 void ls_open_data(ls_state *s, const ls_data_operations *operations)
 {
 	lua_State *L = s->L;
@@ -297,16 +328,11 @@ void ls_open_data(ls_state *s, const ls_data_operations *operations)
 	set_function(L, "segment", segment, methods);
 	ls_add_match_methods(L);
 
-	lua_newtable(L);
-	set_function(L, "__index", read_field, methods);
-	set_function(L, "__newindex", write_field, methods);
-	set_function(L, "__len", length, methods);
-	set_function(L, "__tostring", to_string, methods);
-	lua_pushliteral(L, "data");
-	lua_setfield(L, -2, "__name");
-	lua_pushboolean(L, false);
-	lua_setfield(L, -2, "__metatable");
-	s->metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pushvalue(L, methods);
+	lua_pushcclosure(L, read_field, 1);
+	s->metatable = make_metatable(L, methods);
+	lua_pushvalue(L, methods);
+	s->plain_metatable = make_metatable(L, methods);
 
 	ls_push_modules(L);
 	lua_newtable(L);

@@ -14,7 +14,7 @@ ls_state *ls_open(const ls_limits *limits)
 	s->limits = *limits;
 	s->host = 1;
 	s->epoch = 1;
-	s->metatable = LUA_NOREF;
+	s->metatable = s->plain_metatable = LUA_NOREF;
 	s->L = lua_newstate(ls_allocate, s);
 	*(ls_state **)lua_getextraspace(s->L) = s;
 	lua_pushcfunction(s->L, ls_build_sandbox);
@@ -68,17 +68,14 @@ static enum ls_status status_of(ls_state *s, int result)
 	}
 }
 
-enum ls_status ls_call(ls_state *s, int arguments, int results)
+enum ls_status ls_run(ls_state *s, int handler, int arguments, int results)
 {
 	lua_State *L = s->L;
-	int handler = lua_gettop(L) - arguments;
 	bool nested = s->running;
 	unsigned host = s->host;
 	enum ls_status status;
 	int result;
 
-	lua_pushcfunction(L, ls_note_error);
-	lua_insert(L, handler);
 	if (!nested)
 		ls_begin(s);
 	s->host = 0;
@@ -90,11 +87,22 @@ enum ls_status ls_call(ls_state *s, int arguments, int results)
 			ls_set_message(s, "%s", lua_tostring(L, -1));
 		lua_settop(L, handler);
 	}
-	lua_remove(L, handler);
 	if (!nested) {
 		s->running = false;
 		ls_tidy(s);
 	}
+	return status;
+}
+
+enum ls_status ls_call(ls_state *s, int arguments, int results)
+{
+	int handler = lua_gettop(s->L) - arguments;
+	enum ls_status status;
+
+	lua_pushcfunction(s->L, ls_note_error);
+	lua_insert(s->L, handler);
+	status = ls_run(s, handler, arguments, results);
+	lua_remove(s->L, handler);
 	return status;
 }
 

@@ -7,7 +7,7 @@
 
 static void push_view(ls_state *s, const ls_region *region)
 {
-	ls_data *view = ls_push_data(s, 0, LS_LAYOUT);
+	ls_data *view = ls_push_data(s, 0, region->layout, LS_LAYOUT);
 
 	if (region->data != NULL)
 		view->bytes = region->data;
@@ -15,7 +15,6 @@ static void push_view(ls_state *s, const ls_region *region)
 	view->epoch = s->epoch;
 	view->writable = region->writable;
 	view->is_view = true;
-	view->layout = region->layout;
 	memcpy(view->marks, region->marks, sizeof(view->marks));
 }
 
@@ -87,10 +86,11 @@ ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int cou
 		    bool *changed)
 {
 	lua_State *L = s->L;
+	int i, handler = lua_gettop(L) + 1;
 	enum ls_status status;
 	ls_answer answer;
-	int i;
 
+	lua_pushcfunction(L, ls_note_error);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, function);
 	for (i = 0; i < count; i++)
 		push_view(s, &regions[i]);
@@ -99,7 +99,7 @@ ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int cou
 
 	s->written = false;
 	s->filtering = true;
-	status = ls_call(s, count + (context != NULL), 1);
+	status = ls_run(s, handler, count + (context != NULL), 1);
 	s->filtering = false;
 	s->epoch++;
 	*changed = s->written;
@@ -108,17 +108,21 @@ ls_answer ls_filter(ls_state *s, int function, const ls_region *regions, int cou
 	case LS_OK:
 		s->affirmed = lua_isboolean(L, -1) && lua_toboolean(L, -1);
 		answer = read_answer(s, function);
-		lua_pop(L, 1);
-		return answer;
+		break;
 	case LS_INSTRUCTIONS:
-		return LS_FAILED_INSTRUCTIONS;
+		answer = LS_FAILED_INSTRUCTIONS;
+		break;
 	case LS_MEMORY:
-		return LS_FAILED_MEMORY;
+		answer = LS_FAILED_MEMORY;
+		break;
 	case LS_TIME:
-		return LS_FAILED_TIME;
+		answer = LS_FAILED_TIME;
+		break;
 	default:
-		return LS_FAILED_ERROR;
+		answer = LS_FAILED_ERROR;
 	}
+	lua_settop(L, handler - 1);
+	return answer;
 }
 
 bool ls_affirmed(const ls_state *s)

@@ -180,7 +180,7 @@ static void admit(lua_State *L, const char *const *names)
 	lua_pop(L, 1);
 }
 
-/* Wraps named functions of the table on top in `metered` or its like. */
+/* Wraps named functions of the table on top in `metered` or its like: what has the function as its upvalue 1. */
 static void meter(lua_State *L, lua_CFunction wrapper, const char *const *names)
 {
 	for (; *names != NULL; names++) {
@@ -212,6 +212,7 @@ int ls_build_sandbox(lua_State *L)
 		"rawlen", "rawset", "select", "tonumber", "tostring", "type", NULL,
 	};
 	static const char *const long_running_base[] = { "tonumber", NULL };
+	static const char *const spelling_base[] = { "tostring", NULL };
 	static const char *const comparing_math[] = { "max", "min", NULL };
 	static const char *const converting_math[] = {
 		"abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "log", "modf", "rad", "sin",
@@ -228,6 +229,7 @@ int ls_build_sandbox(lua_State *L)
 	meter(L, metered, long_running_base);
 	meter_conversion(L, "select", 1);
 	meter_conversion(L, "error", 2);
+	meter(L, ls_to_string, spelling_base);
 	set_function(L, "print", ls_print);
 	set_function(L, "require", ls_require);
 	set_function(L, "setmetatable", set_metatable);

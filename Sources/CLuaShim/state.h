@@ -5,22 +5,10 @@
 #include "ls_data.h"
 #include "ls_net.h"
 #include "ls_npf.h"
+#include "pool.h"
 
 #define LS_MESSAGE_SIZE 4096
 #define LS_OUT_OF_MEMORY "not enough memory"
-
-/* Blocks of up to 256 bytes, in steps of 16: what most of a state consists of. */
-#define LS_POOL_GRAIN 16
-#define LS_POOL_CLASSES 17
-#define LS_POOL_SIZE ((size_t)256 << 10)
-
-struct ls_pool {
-	unsigned char *start;
-	size_t taken;		/* bytes from the start on that have been a block */
-	struct ls_free_block {
-		struct ls_free_block *next;
-	} *free[LS_POOL_CLASSES];
-};
 
 struct ls_state {
 	lua_State *L;
@@ -31,7 +19,7 @@ struct ls_state {
 	size_t large;		/* of these, bytes in large blocks */
 	size_t floor;		/* held when all garbage had last been collected, or less */
 	size_t entry;		/* held when the call began */
-	struct ls_pool pool;	/* the small blocks; see pool.c */
+	struct ls_pool pool;	/* the small blocks */
 	struct ls_block *blocks;	/* the largest; see blocks.c */
 	size_t held;		/* blocks held */
 	uint64_t allocations;	/* blocks asked of the system so far */
@@ -53,6 +41,7 @@ struct ls_state {
 	/* Luadata: see data.c. */
 	ls_data_operations operations;
 	int metatable;		/* of data objects, in the registry */
+	int plain_metatable;	/* of those without a layout, likewise */
 	uint64_t epoch;		/* a view is of this call, or empty */
 	bool written;		/* in this call, to a view */
 	bool affirmed;		/* the last answer was true, not nothing */
@@ -74,22 +63,16 @@ static inline ls_state *ls_of(lua_State *L)
 	return *(ls_state **)lua_getextraspace(L);
 }
 
+/* door.c */
+/* As ls_call, with ls_note_error on the stack already, below the function; it is left there, below the results. */
+enum ls_status ls_run(ls_state *s, int handler, int arguments, int results);
+
 /* allocator.c */
 void *ls_allocate(void *state, void *block, size_t old_size, size_t new_size);
 /* Pays the debt of host mode with a collection; raises a memory error if that is not enough. */
 void ls_settle(lua_State *L);
 /* Between calls: collects a bounded part of the garbage as the memory fills, all of it after a call that filled it. */
 void ls_tidy(ls_state *s);
-
-/* pool.c */
-void ls_open_pool(struct ls_pool *pool);
-void ls_close_pool(struct ls_pool *pool);
-bool ls_pool_owns(const struct ls_pool *pool, const void *block);
-/* Whether a block of one size is one of the other size too. */
-bool ls_pool_fits(size_t old_size, size_t new_size);
-/* A block; NULL if it is too large, or the pool is used up. */
-void *ls_pool_take(struct ls_pool *pool, size_t size);
-void ls_pool_give(struct ls_pool *pool, void *block, size_t size);
 
 /* blocks.c */
 /* As realloc, or free if the new size is 0; an array is new and belongs to no object yet. */
@@ -126,6 +109,9 @@ size_t ls_join(lua_State *L, int first, char *text, size_t room);
 int ls_require(lua_State *L);
 /* Pushes the table of modules that `require` has found. */
 void ls_push_modules(lua_State *L);
+
+/* data.c; a lua_CFunction. */
+int ls_to_string(lua_State *L);
 
 /* net.c */
 /* The address at an index, or an error: a number for IPv4, 16 bytes for IPv6. */

@@ -106,9 +106,33 @@ import Testing
         }
     }
 
-    @Test func nothingOfTheMetatableIsReachable() throws {
+    @Test func layoutChangesNothingOfWhatAnObjectIs() throws {
+        #expect(
+            try run(
+                """
+                local function show(d)
+                  print(tostring(d), #d, d.a, d[1], d[true], d.nothing, d.segment ~= nil, d.match == d.find, type(d))
+                  print(('%s|%s'):format(d, d:segment(1)), d:match('b+'), pcall(getmetatable, d))
+                  d.a, d.other = 99, 1
+                end
+                local d, methods = data.new('abc'), data.new('x')
+                show(d)
+                show(d:layout{a = {0, 8}, [true] = {8, 8}})
+                show(d)
+                assert(d.segment == methods.segment and d.layout == methods.layout)
+                print((select(2, pcall(function() tostring() end)):gsub('^.*: ', '')))
+                """) == [
+                    "abc\t3\tnil\tnil\tnil\tnil\ttrue\tfalse\tuserdata", "abc|bc\tb\ttrue\tfalse",
+                    "abc\t3\t97\tnil\t98\tnil\ttrue\tfalse\tuserdata", "abc|bc\tb\ttrue\tfalse",
+                    "cbc\t3\t99\tnil\t98\tnil\ttrue\tfalse\tuserdata", "cbc|bc\tb\ttrue\tfalse",
+                    "bad argument #1 to 'tostring' (value expected)",
+                ])
+    }
+
+    @Test(arguments: ["", ":layout{a = {0, 8}}"])
+    func nothingOfTheMetatableIsReachable(_ layout: String) throws {
         for name in ["__gc", "__index", "__newindex", "__len", "__tostring", "__name", "__metatable"] {
-            #expect(try run("print(data.new{1}.\(name))") == ["nil"])
+            #expect(try run("print(data.new{1}\(layout).\(name))") == ["nil"])
         }
         // Through another table's __index and __newindex the object is still its own receiver.
         #expect(
