@@ -25,6 +25,7 @@ public struct PacketQueue: ~Copyable {
     /// Verdicts that came too late: the packet was gone, for example with its interface.
     public private(set) var lostVerdicts: UInt64 = 0
 
+    private let number: UInt16
     private let socket: QueueSocket
     private var ring: ReceiveRing
     private var window: PacketWindow
@@ -33,6 +34,8 @@ public struct PacketQueue: ~Copyable {
     private var refusal: Errno?
     private var failOpen: Bool
     private let maximumLength: UInt32
+    private var standing: StandingQueue
+    private let kernelTable: QueueCounterTable
 
     /// Bytes of each packet that are copied at most.
     public private(set) var copyLength: Int
@@ -54,6 +57,7 @@ public struct PacketQueue: ~Copyable {
     ) throws(PacketQueueError) {
         let ring = try ReceiveRing(slots: Self.capacity)
         let verdicts = try VerdictBuffer(queueNumber: number, capacity: Self.capacity)
+        let kernelTable = try QueueCounterTable()
         socket = try QueueSocket.take(
             number: number, maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength,
             takesBursts: takesBursts)
@@ -64,6 +68,9 @@ public struct PacketQueue: ~Copyable {
         self.ring = ring
         self.verdicts = verdicts
         window = PacketWindow(capacity: Self.capacity)
+        self.kernelTable = kernelTable
+        self.number = number
+        standing = StandingQueue(maximumLength: maximumLength)
     }
 
     /// Whether another socket has the queue `number`, in the calling thread's network namespace.
@@ -94,6 +101,7 @@ public struct PacketQueue: ~Copyable {
     /// - Throws: when the queue is no longer ours, or a change of its settings was refused.
     public mutating func receive(waiting: Bool = false) throws(PacketQueueError) -> Int {
         var waiting = waiting
+        var isEmpty = false
         while let id = window.undecided { drop(id) }
         try sendVerdicts()
         window.removeAll()
@@ -101,6 +109,7 @@ public struct PacketQueue: ~Copyable {
             while !window.isFull, let message = ring.next() { take(message) }
             if window.count > 0 {
                 unsettled -= min(unsettled, UInt32(window.count))
+                try adjustLength()
                 return window.count
             }
             if let refusal {
@@ -108,16 +117,35 @@ public struct PacketQueue: ~Copyable {
                 throw socket.explain(refusal)
             }
             do {
-                guard try ring.fill(from: descriptor, waiting: waiting) else {
-                    unsettled = 0
-                    return 0
-                }
-                waiting = false
+                isEmpty = try !ring.fill(from: descriptor, waiting: waiting)
             } catch {
                 // The kernel clears it by telling it; what was lost shows in the ids.
                 if error != .noBufferSpace { throw socket.explain(error) }
+                continue
             }
+            if isEmpty {
+                unsettled = 0
+                try adjustLength()
+                return 0
+            }
+            waiting = false
         }
+    }
+
+    /// Keeps a queue short that stays full, until a batch has emptied it.
+    @inline(__always)
+    private mutating func adjustLength() throws(PacketQueueError) {
+        switch standing.note(batchOf: window.count) {
+        case .none: break
+        case .suspicion: try shortenIfStanding()
+        case .recovery: try socket.setMaximumLength(maximumLength)
+        }
+    }
+
+    @inline(never)
+    private mutating func shortenIfStanding() throws(PacketQueueError) {
+        guard let counters = kernelTable.counters(of: number), standing.isStanding(counters) else { return }
+        try socket.setMaximumLength(StandingQueue.shortLength)
     }
 
     private mutating func take(_ message: PacketMessage) {

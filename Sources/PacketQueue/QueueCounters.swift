@@ -18,36 +18,62 @@ public struct QueueCounters: Sendable, Equatable {
         // /proc/net is the namespace of the process's first thread; workers may have one of their own.
         let path = "/proc/thread-self/net/netfilter/nfnetlink_queue"
         guard let bytes = try? Descriptor(reading: path).readToEnd() else { return nil }
-        self.init(table: String(decoding: bytes, as: UTF8.self), numbers: numbers)
+        self.init(table: bytes.span, numbers: numbers)
     }
 
     /// Sums the lines of `numbers` in the text of the file: lines of queue, port, queued, copy mode, copy range, dropped
     /// for a full queue, dropped for a full socket, id sequence and 1.
-    package init?(table: String, numbers: ClosedRange<UInt16>) {
+    ///
+    /// Allocates nothing. What is not such a line is passed over.
+    package init?(table: Span<UInt8>, numbers: ClosedRange<UInt16>) {
         var sum: QueueCounters?
-        for line in table.split(separator: "\n") {
-            let fields = line.split(separator: " ").map { UInt64($0) }
-            guard fields.count >= 8, let number = fields[0].flatMap(UInt16.init(exactly:)), numbers.contains(number),
-                let port = fields[1].flatMap(UInt32.init(exactly:)), let queued = fields[2],
-                let queueFull = fields[5], let socketFull = fields[6], let sequence = fields[7]
-            else { continue }
-            sum = QueueCounters(
-                ownerPort: sum?.ownerPort ?? port, queued: (sum?.queued ?? 0) + queued,
-                droppedQueueFull: (sum?.droppedQueueFull ?? 0) + queueFull,
-                droppedSocketFull: (sum?.droppedSocketFull ?? 0) + socketFull,
-                sequence: (sum?.sequence ?? 0) + sequence)
+        var line = Line()
+        func endLine() {
+            if line.isWhole, let number = UInt16(exactly: line[0]), numbers.contains(number) {
+                sum = QueueCounters(line, after: sum)
+            }
+            line = Line()
         }
+        for index in table.indices {
+            if table[index] == UInt8(ascii: "\n") { endLine() } else { line.append(table[index]) }
+        }
+        endLine()
         guard let sum else { return nil }
         self = sum
     }
 
-    private init(
-        ownerPort: UInt32, queued: UInt64, droppedQueueFull: UInt64, droppedSocketFull: UInt64, sequence: UInt64
-    ) {
-        self.ownerPort = ownerPort
-        self.queued = queued
-        self.droppedQueueFull = droppedQueueFull
-        self.droppedSocketFull = droppedSocketFull
-        self.sequence = sequence
+    private init(_ line: Line, after sum: QueueCounters?) {
+        ownerPort = sum?.ownerPort ?? UInt32(truncatingIfNeeded: line[1])
+        queued = (sum?.queued ?? 0) &+ line[2]
+        droppedQueueFull = (sum?.droppedQueueFull ?? 0) &+ line[5]
+        droppedSocketFull = (sum?.droppedSocketFull ?? 0) &+ line[6]
+        sequence = (sum?.sequence ?? 0) &+ line[7]
+    }
+
+    /// The numbers that a line begins with.
+    private struct Line {
+        private var numbers = [8 of UInt64](repeating: 0)
+        private var count = 0
+        private var isInNumber = false
+        private var isSound = true
+
+        /// Whether it begins with as many as a queue's does.
+        var isWhole: Bool { isSound && count >= numbers.count }
+
+        subscript(index: Int) -> UInt64 { numbers[index] }
+
+        mutating func append(_ byte: UInt8) {
+            guard byte != UInt8(ascii: " ") else {
+                isInNumber = false
+                return
+            }
+            if !isInNumber { count += 1 }
+            isInNumber = true
+            guard count <= numbers.count else { return }
+            let (tenfold, overflow) = numbers[count - 1].multipliedReportingOverflow(by: 10)
+            let digit = UInt64(byte &- UInt8(ascii: "0"))
+            if digit > 9 || overflow { isSound = false }
+            numbers[count - 1] = tenfold &+ digit
+        }
     }
 }

@@ -83,6 +83,22 @@ struct QueueSocket: ~Copyable {
         }
     }
 
+    /// Changes how many packets may wait.
+    ///
+    /// Part of the packet path: it allocates nothing, and the kernel answers only a refusal.
+    func setMaximumLength(_ length: UInt32) throws(PacketQueueError) {
+        var room = [8 of UInt64](repeating: 0)
+        var error: Errno?
+        var bytes = room.mutableSpan
+        unsafe bytes.withUnsafeMutableBytes { room in
+            let header = unsafe nfq_nlmsg_put(room.baseAddress, CInt(NFQNL_MSG_CONFIG.rawValue), UInt32(number))!
+            unsafe header.pointee.nlmsg_seq = Self.settingSequence
+            unsafe nfq_nlmsg_cfg_put_qmaxlen(header, length)
+            if unsafe mnl_socket_sendto(socket, header, Int(header.pointee.nlmsg_len)) < 0 { error = .current }
+        }
+        if let error { throw explain(error) }
+    }
+
     func explain(_ error: Errno) -> PacketQueueError {
         PacketQueueError(using: number, error)
     }

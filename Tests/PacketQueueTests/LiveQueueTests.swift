@@ -421,6 +421,39 @@ struct LiveQueueTests {
         #expect(!after)
     }
 
+    // With more than a batch a round a queue of 256 overflows; with a batch a round it is full all the time and loses
+    // nothing. With `failOpen` the kernel drops nothing.
+    @Test(arguments: [(40, false, 0...64), (32, false, 150...256), (40, true, 150...256)])
+    func queueThatDropsAllTheTimeIsShortUntilItIsEmpty(
+        _ arrivals: Int, _ failOpen: Bool, _ standing: ClosedRange<UInt64>
+    ) throws {
+        let (under, after, allocations) = try inNewNamespace {
+            func counters() throws -> QueueCounters {
+                try #require(PacketQueue.kernelCounters(of: Self.number...Self.number))
+            }
+            try Self.queueDatagrams()
+            var queue = try PacketQueue(number: Self.number, maximumLength: 256, failOpen: failOpen)
+            let loopback = try Loopback()
+            for _ in 0..<200 { try loopback.send([0]) }
+            var allocations: UInt = 0
+            for _ in 0..<40 {
+                for _ in 0..<arrivals { try loopback.send([0]) }
+                let before = allocation_count()
+                for index in 0..<(try queue.receive()) { queue.accept(queue.packet(at: index).id) }
+                try queue.sendVerdicts()
+                allocations += allocation_count() - before
+            }
+            let under = try counters()
+            _ = try Self.serve(&queue) { queue, packet in queue.accept(packet.id) }
+            for _ in 0..<256 { try loopback.send([0]) }
+            return (under, try counters(), allocations)
+        }
+        #expect(standing.contains(under.queued), "\(under)")
+        #expect((under.droppedQueueFull > 0) == (arrivals > 32 && !failOpen), "\(under)")
+        #expect(after.queued == 256 && after.droppedQueueFull == under.droppedQueueFull, "\(after)")
+        #expect(allocations == 0)
+    }
+
     @Test(.enabled(if: countsAllocations, "a sanitizer has replaced malloc"))
     func tenThousandPacketsAllocateNothing() throws {
         let (allocations, served) = try inNewNamespace {

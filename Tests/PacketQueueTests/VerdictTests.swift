@@ -179,20 +179,24 @@ import Testing
 
         """
 
+    private func read(_ table: String, of numbers: ClosedRange<UInt16>) -> QueueCounters? {
+        QueueCounters(table: Array(table.utf8).span, numbers: numbers)
+    }
+
     @Test func findsTheLineOfTheQueue() throws {
-        let counters = try #require(QueueCounters(table: table, numbers: 2014...2014))
+        let counters = try #require(read(table, of: 2014...2014))
         #expect(counters.ownerPort == 4660)
         #expect(counters.queued == 12)
         #expect(counters.droppedQueueFull == 3)
         #expect(counters.droppedSocketFull == 4)
         #expect(counters.sequence == 170)
-        #expect(QueueCounters(table: table, numbers: 0...0)?.ownerPort == 61033)
-        #expect(QueueCounters(table: table, numbers: 2...2) == nil)
+        #expect(read(table, of: 0...0)?.ownerPort == 61033)
+        #expect(read(table, of: 2...2) == nil)
         let sums = try #require(
-            QueueCounters(table: table + " 2015   4661      1 2 256     5     6       30  1\n", numbers: 2014...2016))
+            read(table + " 2015   4661      1 2 256     5     6       30  1\n", of: 2014...2016))
         #expect(sums.ownerPort == 4660 && sums.queued == 13 && sums.sequence == 200)
         #expect(sums.droppedQueueFull == 8 && sums.droppedSocketFull == 10)
-        #expect(QueueCounters(table: "2014 1 2 3", numbers: 2014...2014) == nil)
-        #expect(QueueCounters(table: "", numbers: 0...0) == nil)
+        #expect(read("2014 1 2 3", of: 2014...2014) == nil)
+        #expect(read("", of: 0...0) == nil)
     }
 }

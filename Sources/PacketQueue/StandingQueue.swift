@@ -1,0 +1,59 @@
+/// Notices a queue that stays full, and says when it is to be kept short and when it may be long again.
+///
+/// A queue is there for bursts. Where packets come faster than they are decided it stays full ("a standing queue",
+/// RFC 8289, section 3.1), which saves none of them, delays all, and makes each cost more: what has waited behind a
+/// thousand others is in no cache. So a queue is kept short once the kernel drops for want of room, and more than half of
+/// the room is taken, while as many packets are decided as it holds. The first batch that is not full has emptied it, and
+/// then it has all its room for the next burst.
+package struct StandingQueue: BitwiseCopyable {
+    /// Packets that may wait in a queue that is kept short: two batches, so that the next is there when one is decided.
+    package static let shortLength: UInt32 = 2 * UInt32(PacketQueue.capacity)
+
+    /// What a batch shows of the queue behind it.
+    package enum Sign {
+        case none
+        /// The kernel's counters are to be looked at, for `isStanding`.
+        case suspicion
+        /// The queue, which was kept short, is empty.
+        case recovery
+    }
+
+    private let maximumLength: UInt32
+    /// Packets of full batches, one after the other, since the counters were last looked at.
+    private var streak: UInt32 = 0
+    /// What the kernel had dropped then, if that was in this streak.
+    private var dropped: UInt64?
+    private var isShort = false
+
+    /// - Parameter maximumLength: how many packets may wait. A queue that is not much longer than a short one stays as it
+    ///   is.
+    package init(maximumLength: UInt32) {
+        self.maximumLength = maximumLength
+    }
+
+    /// Takes note of a batch of so many packets, 0 for an empty queue.
+    @inline(__always)
+    package mutating func note(batchOf count: Int) -> Sign {
+        guard count == PacketQueue.capacity else {
+            streak = 0
+            dropped = nil
+            guard isShort else { return .none }
+            isShort = false
+            return .recovery
+        }
+        streak &+= UInt32(truncatingIfNeeded: count)
+        guard streak >= maximumLength / 2, !isShort, maximumLength >= 4 * Self.shortLength else { return .none }
+        streak = 0
+        return .suspicion
+    }
+
+    /// Whether the queue is to be kept short from now on, by the kernel's counters now.
+    package mutating func isStanding(_ counters: QueueCounters) -> Bool {
+        defer { dropped = counters.droppedQueueFull }
+        guard let dropped, counters.droppedQueueFull > dropped, counters.queued > UInt64(maximumLength / 2) else {
+            return false
+        }
+        isShort = true
+        return true
+    }
+}
