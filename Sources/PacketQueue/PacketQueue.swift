@@ -25,7 +25,6 @@ public struct PacketQueue: ~Copyable {
     /// Verdicts that came too late: the packet was gone, for example with its interface.
     public private(set) var lostVerdicts: UInt64 = 0
 
-    private let number: UInt16
     private let socket: QueueSocket
     private var ring: ReceiveRing
     private var window: PacketWindow
@@ -57,7 +56,7 @@ public struct PacketQueue: ~Copyable {
     ) throws(PacketQueueError) {
         let ring = try ReceiveRing(slots: Self.capacity)
         let verdicts = try VerdictBuffer(queueNumber: number, capacity: Self.capacity)
-        let kernelTable = try QueueCounterTable()
+        let kernelTable = try QueueCounterTable(number: number)
         socket = try QueueSocket.take(
             number: number, maximumLength: maximumLength, failOpen: failOpen, copyLength: copyLength,
             takesBursts: takesBursts)
@@ -69,7 +68,6 @@ public struct PacketQueue: ~Copyable {
         self.verdicts = verdicts
         window = PacketWindow(capacity: Self.capacity)
         self.kernelTable = kernelTable
-        self.number = number
         standing = StandingQueue(maximumLength: maximumLength)
     }
 
@@ -109,7 +107,7 @@ public struct PacketQueue: ~Copyable {
             while !window.isFull, let message = ring.next() { take(message) }
             if window.count > 0 {
                 unsettled -= min(unsettled, UInt32(window.count))
-                try adjustLength()
+                adjustLength()
                 return window.count
             }
             if let refusal {
@@ -125,27 +123,33 @@ public struct PacketQueue: ~Copyable {
             }
             if isEmpty {
                 unsettled = 0
-                try adjustLength()
+                adjustLength()
                 return 0
             }
             waiting = false
         }
     }
 
-    /// Keeps a queue short that stays full, until a batch has emptied it.
+    /// Keeps a queue short that stays full, until it is empty.
     @inline(__always)
-    private mutating func adjustLength() throws(PacketQueueError) {
-        switch standing.note(batchOf: window.count) {
+    private mutating func adjustLength() {
+        switch standing.note(batchOf: window.count, isFull: ring.isFull) {
         case .none: break
-        case .suspicion: try shortenIfStanding()
-        case .recovery: try socket.setMaximumLength(maximumLength)
+        case .suspicion: shortenIfStanding()
+        case .recovery: lengthen()
         }
     }
 
+    /// With `failOpen` the kernel drops nothing.
     @inline(never)
-    private mutating func shortenIfStanding() throws(PacketQueueError) {
-        guard let counters = kernelTable.counters(of: number), standing.isStanding(counters) else { return }
-        try socket.setMaximumLength(StandingQueue.shortLength)
+    private mutating func shortenIfStanding() {
+        guard !failOpen, let counters = kernelTable.counters, standing.isStanding(counters) else { return }
+        _ = socket.setMaximumLength(StandingQueue.shortLength)
+    }
+
+    @inline(never)
+    private mutating func lengthen() {
+        if !socket.setMaximumLength(maximumLength) { standing.isShortStill() }
     }
 
     private mutating func take(_ message: PacketMessage) {
@@ -156,6 +160,7 @@ public struct PacketQueue: ~Copyable {
             window.append(packet)
         case .answer(QueueSocket.verdictSequence, ENOENT):
             lostVerdicts &+= 1
+        case .answer(QueueSocket.lengthSequence, _): break
         case .answer(_, let code) where code != 0:
             refusal = Errno(code)
         case .answer, .other:
@@ -234,6 +239,7 @@ public struct PacketQueue: ~Copyable {
     public mutating func setFailOpen(_ failOpen: Bool) throws(PacketQueueError) {
         try socket.setFailOpen(failOpen)
         self.failOpen = failOpen
+        if failOpen && standing.isShort { lengthen() }
     }
 
     /// Changes how many bytes of each packet are copied at most, 1 to `maximumCopyLength`.

@@ -1,35 +1,38 @@
 internal import Glibc
 internal import SystemSupport
 
-/// The kernel's table of queues (`/proc/net/netfilter/nfnetlink_queue`), kept open to be read again and again.
+/// A queue's line in the kernel's table of queues (`/proc/net/netfilter/nfnetlink_queue`), to be read again and again.
+///
+/// Only root and the file's group may read it: the unit gives it the daemon's.
 @safe
 struct QueueCounterTable: ~Copyable {
     /// /proc/net is the namespace of the process's first thread; workers may have one of their own.
-    private static let path = "/proc/thread-self/net/netfilter/nfnetlink_queue"
-    /// Bytes of the table that are read: the lines of some sixty queues.
+    private static let path: StaticString = "/proc/thread-self/net/netfilter/nfnetlink_queue"
+    /// Bytes that are read at a time: the lines of some sixty queues.
     private static let size = 4096
 
-    private let file: Descriptor?
+    private let number: UInt16
     private let memory: MappedMemory
 
-    /// Opens the table of the calling thread's network namespace; where it cannot be had there are no counters.
-    init() throws(PacketQueueError) {
+    init(number: UInt16) throws(PacketQueueError) {
         guard let memory = MappedMemory(size: Self.size) else { throw PacketQueueError(memory: .current) }
         self.memory = memory
-        file = try? Descriptor(reading: Self.path)
+        self.number = number
     }
 
-    /// A queue's counters now.
+    /// The queue's counters now, in the calling thread's network namespace; nil where they cannot be read.
     ///
     /// Allocates nothing.
-    func counters(of number: UInt16) -> QueueCounters? {
-        let count =
-            switch file {
-            case .some(let file): unsafe pread(file.raw, memory.base, memory.bytes.count, 0)
-            case .none: 0
-            }
-        guard count > 0 else { return nil }
-        let text = unsafe UnsafeBufferPointer(rebasing: memory.bytes.bindMemory(to: UInt8.self)[..<count])
-        return unsafe QueueCounters(table: text.span, numbers: number...number)
+    var counters: QueueCounters? {
+        let path = unsafe UnsafeRawPointer(Self.path.utf8Start).assumingMemoryBound(to: CChar.self)
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        let file = Descriptor(owning: descriptor)
+        // Each read gives whole lines.
+        while let count = unsafe try? file.read(into: memory.bytes), count > 0 {
+            let text = unsafe UnsafeBufferPointer(rebasing: memory.bytes.bindMemory(to: UInt8.self)[..<count])
+            if let counters = unsafe QueueCounters(table: text.span, numbers: number...number) { return counters }
+        }
+        return nil
     }
 }

@@ -9,6 +9,8 @@ struct QueueSocket: ~Copyable {
     /// The sequence number of verdicts, which the kernel answers only when they fail.
     static let verdictSequence: UInt32 = 0
     private static let settingSequence: UInt32 = 1
+    /// That of a queue's length, whose refusal is nobody's concern.
+    static let lengthSequence: UInt32 = 2
 
     private let socket: OpaquePointer
     private let number: UInt16
@@ -83,20 +85,18 @@ struct QueueSocket: ~Copyable {
         }
     }
 
-    /// Changes how many packets may wait.
+    /// Changes how many packets may wait, and tells whether the kernel could be told.
     ///
     /// Part of the packet path: it allocates nothing, and the kernel answers only a refusal.
-    func setMaximumLength(_ length: UInt32) throws(PacketQueueError) {
+    func setMaximumLength(_ length: UInt32) -> Bool {
         var room = [8 of UInt64](repeating: 0)
-        var error: Errno?
         var bytes = room.mutableSpan
-        unsafe bytes.withUnsafeMutableBytes { room in
+        return unsafe bytes.withUnsafeMutableBytes { room in
             let header = unsafe nfq_nlmsg_put(room.baseAddress, CInt(NFQNL_MSG_CONFIG.rawValue), UInt32(number))!
-            unsafe header.pointee.nlmsg_seq = Self.settingSequence
+            unsafe header.pointee.nlmsg_seq = Self.lengthSequence
             unsafe nfq_nlmsg_cfg_put_qmaxlen(header, length)
-            if unsafe mnl_socket_sendto(socket, header, Int(header.pointee.nlmsg_len)) < 0 { error = .current }
+            return unsafe mnl_socket_sendto(socket, header, Int(header.pointee.nlmsg_len)) >= 0
         }
-        if let error { throw explain(error) }
     }
 
     func explain(_ error: Errno) -> PacketQueueError {

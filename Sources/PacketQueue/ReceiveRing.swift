@@ -43,6 +43,9 @@ struct ReceiveRing: ~Copyable {
         unsafe headers.deallocate()
     }
 
+    /// Whether the last `fill` has found more than it had room for, as far as can be known.
+    var isFull: Bool { unsafe filled == headers.count }
+
     /// Takes what is in the socket, once everything is read.
     ///
     /// - Parameter waiting: whether to wait for something to come.

@@ -3,8 +3,8 @@
 /// A queue is there for bursts. Where packets come faster than they are decided it stays full ("a standing queue",
 /// RFC 8289, section 3.1), which saves none of them, delays all, and makes each cost more: what has waited behind a
 /// thousand others is in no cache. So a queue is kept short once the kernel drops for want of room, and more than half of
-/// the room is taken, while as many packets are decided as it holds. The first batch that is not full has emptied it, and
-/// then it has all its room for the next burst.
+/// the room is taken, while as many packets are decided as it holds. The first batch that has not all its room taken has
+/// emptied it, and then it has all its own for the next burst.
 package struct StandingQueue: BitwiseCopyable {
     /// Packets that may wait in a queue that is kept short: two batches, so that the next is there when one is decided.
     package static let shortLength: UInt32 = 2 * UInt32(PacketQueue.capacity)
@@ -19,11 +19,12 @@ package struct StandingQueue: BitwiseCopyable {
     }
 
     private let maximumLength: UInt32
-    /// Packets of full batches, one after the other, since the counters were last looked at.
+    /// Packets of batches that left some behind, one after the other, since the counters were last looked at.
     private var streak: UInt32 = 0
     /// What the kernel had dropped then, if that was in this streak.
     private var dropped: UInt64?
-    private var isShort = false
+    /// Whether the queue is kept short.
+    package private(set) var isShort = false
 
     /// - Parameter maximumLength: how many packets may wait. A queue that is not much longer than a short one stays as it
     ///   is.
@@ -31,10 +32,14 @@ package struct StandingQueue: BitwiseCopyable {
         self.maximumLength = maximumLength
     }
 
-    /// Takes note of a batch of so many packets, 0 for an empty queue.
+    /// Takes note of a batch.
+    ///
+    /// - Parameters:
+    ///   - count: its packets.
+    ///   - isFull: whether there may be more than it had room for, where messages of other kinds take theirs.
     @inline(__always)
-    package mutating func note(batchOf count: Int) -> Sign {
-        guard count == PacketQueue.capacity else {
+    package mutating func note(batchOf count: Int, isFull: Bool) -> Sign {
+        guard isFull else {
             streak = 0
             dropped = nil
             guard isShort else { return .none }
@@ -56,4 +61,7 @@ package struct StandingQueue: BitwiseCopyable {
         isShort = true
         return true
     }
+
+    /// Takes note that the queue could not be made long again: the next batch that is not full says so once more.
+    package mutating func isShortStill() { isShort = true }
 }

@@ -4,7 +4,7 @@ import Testing
 @Suite struct StandingQueueTests {
     /// What a queue of 256 is told, in order: batches, and the counters when it asks for them.
     private enum Event {
-        case batches(Int, of: Int = PacketQueue.capacity)
+        case batches(Int, of: Int = PacketQueue.capacity, isFull: Bool = true)
         case counters(queued: UInt64, dropped: UInt64)
     }
 
@@ -13,9 +13,9 @@ import Testing
         var signs: [String] = []
         for event in events {
             switch event {
-            case .batches(let count, let size):
+            case .batches(let count, let size, let isFull):
                 for number in 1...count {
-                    let sign = queue.note(batchOf: size)
+                    let sign = queue.note(batchOf: size, isFull: isFull)
                     if sign != .none { signs.append("\(sign) at \(number)") }
                 }
             case .counters(let queued, let dropped):
@@ -29,13 +29,20 @@ import Testing
 
     @Test func isKeptShortWhileItStaysFullAndDrops() {
         let table: [(name: String, events: [Event], signs: [String])] = [
-            ("a burst", [.batches(3), .batches(1, of: 31)], []),
+            ("a burst", [.batches(3), .batches(1, of: 31, isFull: false)], []),
             (
                 "an overflow all the time, then an empty queue",
                 [
                     .batches(4), .counters(queued: 250, dropped: 10), .batches(4), .counters(queued: 129, dropped: 11),
-                    .batches(100), .batches(1, of: 0), .batches(1, of: 0),
+                    .batches(100), .batches(1, of: 0, isFull: false), .batches(1, of: 0, isFull: false),
                 ], ["suspicion at 4", "suspicion at 4", "short", "recovery at 1"]
+            ),
+            (
+                "messages of other kinds in the batches",
+                [
+                    .batches(3, of: 31), .batches(2), .counters(queued: 250, dropped: 10), .batches(4),
+                    .counters(queued: 250, dropped: 11), .batches(10, of: 30), .batches(1, of: 3, isFull: false),
+                ], ["suspicion at 2", "suspicion at 4", "short", "recovery at 1"]
             ),
             (
                 "drops of before",
@@ -50,7 +57,7 @@ import Testing
             (
                 "two bursts with an empty queue between them",
                 [
-                    .batches(4), .counters(queued: 250, dropped: 10), .batches(1, of: 5), .batches(4),
+                    .batches(4), .counters(queued: 250, dropped: 10), .batches(1, of: 5, isFull: false), .batches(4),
                     .counters(queued: 250, dropped: 20),
                 ], ["suspicion at 4", "suspicion at 4"]
             ),
