@@ -94,11 +94,16 @@ CONF
 	} >"$work/hundred.conf"
 }
 
-# Who owns the queue: `none`, a configuration of the daemon, or another program under the rules that the daemon made
-# for the configuration `lua`; `least` is the C loop under one rule, which hands it nothing but banners.
+# Who owns the queue: `none`, or `track` where only connections are tracked; a configuration of the daemon; or another
+# program under the rules that the daemon made for the configuration `lua`, and `least`, the C loop under one rule, which
+# hands it nothing but banners.
 start() { # WHO
 	case $1 in
 	none) return ;;
+	track)
+		on_firewall iptables -t mangle -A PREROUTING -m conntrack --ctstate INVALID -j ACCEPT
+		return
+		;;
 	loop | python)
 		on_firewall iptables-restore <"$work/rules.iptables"
 		[ ! -s "$work/rules.nft" ] || on_firewall nft -f "$work/rules.nft"
@@ -125,8 +130,13 @@ start() { # WHO
 		on_firewall nft list table inet npflua >"$work/rules.nft" 2>/dev/null || true
 	}
 }
-launch() { exec ip netns exec $firewall taskset -c "$filtering" "$@"; }
-ctl() { on_firewall "$bin/npfctl" --socket "$work/control.sock" "$@"; }
+# With a `gate`, a pipe, the program begins once something is written there: all that comes before is not its own.
+gate=
+launch() {
+	[ -z "$gate" ] || set -- sh -c 'read -r _ <"$0"; exec "$@"' "$gate" "$@"
+	exec ip netns exec $firewall taskset -c "$filtering" "$@"
+}
+ctl() { "$bin/npfctl" --socket "$work/control.sock" "$@"; }
 stop() {
 	[ -z "$owner" ] || { kill "$owner" 2>/dev/null && wait "$owner"; } || true
 	owner=

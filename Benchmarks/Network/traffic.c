@@ -3,7 +3,7 @@
  *
  * traffic sink PORT                             takes datagrams and reads none: who counts looks at the interface
  * traffic echo PORT                             sends each datagram back
- * traffic banner PORT                           greets each TCP connection like an SSH server, and closes it
+ * traffic banner PORT                           greets each TCP connection like an SSH server, and waits for its end
  * traffic datagrams ADDRESS PORT SECONDS RATE   sends small datagrams to ADDRESS and the seven after it, RATE a second;
  *                                               0: as many as go
  * traffic roundtrips ADDRESS PORT COUNT         prints the median and the 99.9th percentile, in microseconds
@@ -95,17 +95,38 @@ static void echo(const char *port)
 	}
 }
 
+static void watch(int poll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) < 0)
+		fail("epoll_ctl");
+}
+
 static void greet(const char *port)
 {
-	int fd = listening(SOCK_STREAM, port);
+	int fd = listening(SOCK_STREAM, port), poll = epoll_create1(0), i, count;
+	struct epoll_event events[PARALLEL];
 
+	watch(poll, fd);
 	for (;;) {
-		int connection = accept(fd, NULL, NULL);
+		count = epoll_wait(poll, events, PARALLEL, -1);
+		for (i = 0; i < count; i++) {
+			int connection = events[i].data.fd;
 
-		if (connection < 0)
-			continue;
-		send(connection, banner, sizeof(banner) - 1, MSG_NOSIGNAL);
-		close(connection);
+			if (connection != fd) {
+				close(connection);
+				continue;
+			}
+			connection = accept(fd, NULL, NULL);
+			if (connection < 0) {
+				if (errno == EMFILE)
+					fail("accept");
+				continue;
+			}
+			send(connection, banner, sizeof(banner) - 1, MSG_NOSIGNAL);
+			watch(poll, connection);
+		}
 	}
 }
 
@@ -166,7 +187,6 @@ static void roundtrips(const char *host, const char *port, int count)
 static void open_connection(int poll, const struct sockaddr_in *peer)
 {
 	struct linger reset = { .l_onoff = 1 }; /* No TIME_WAIT: it would use up the ports. */
-	struct epoll_event event = { .events = EPOLLIN };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -174,8 +194,7 @@ static void open_connection(int poll, const struct sockaddr_in *peer)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if (connect(fd, (const struct sockaddr *)peer, sizeof(*peer)) < 0 && errno != EINPROGRESS)
 		fail("connect");
-	event.data.fd = fd;
-	epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
+	watch(poll, fd);
 }
 
 static void connections(const char *host, const char *port, double seconds)
