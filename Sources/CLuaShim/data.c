@@ -303,7 +303,7 @@ static void set_function(lua_State *L, const char *name, lua_CFunction function,
 /* Makes the metatable of data objects, with what finds their fields and methods on top; returns its reference. */
 static int make_metatable(lua_State *L, int methods)
 {
-	lua_newtable(L);
+	lua_createtable(L, 0, 6);
 	lua_insert(L, -2);
 	lua_setfield(L, -2, "__index");
 	set_function(L, "__newindex", write_field, methods);
@@ -322,7 +322,7 @@ void ls_open_data(ls_state *s, const ls_data_operations *operations)
 	int methods;
 
 	s->operations = *operations;
-	lua_newtable(L);
+	lua_createtable(L, 0, 5);
 	methods = lua_gettop(L);
 	set_function(L, "layout", set_layout, methods);
 	set_function(L, "segment", segment, methods);

@@ -72,8 +72,8 @@ const ls_layout *ls_compile_layout(lua_State *L, int table, int methods);
 void ls_add_match_methods(lua_State *L);
 
 /*
- * Pushes a data object: with bytes of its own, or with none yet, and a layout that is prepared, or none. Foreign memory needs no user value for a root, as the
- * epoch says whether it is there.
+ * Pushes a data object: with bytes of its own, or with none yet, and a layout that is prepared, or none. Foreign memory
+ * needs no user value for a root, as the epoch says whether it is there.
  */
 ls_data *ls_push_data(ls_state *s, size_t own_bytes, const ls_layout *layout, int user_values);
 

@@ -205,6 +205,9 @@ static void set_function(lua_State *L, const char *name, lua_CFunction function)
 	lua_setfield(L, -2, name);
 }
 
+/* Room for what a script finds, so that the table is made once. */
+#define GLOBALS 32
+
 int ls_build_sandbox(lua_State *L)
 {
 	static const char *const base[] = {
@@ -222,7 +225,7 @@ int ls_build_sandbox(lua_State *L)
 	static const char *const long_running_utf8[] = { "char", "codepoint", "len", "offset", NULL };
 	static const char *const iterating_utf8[] = { "codes", NULL };
 
-	lua_newtable(L);
+	lua_createtable(L, 0, GLOBALS);
 	lua_pushcfunction(L, luaopen_base);
 	lua_call(L, 0, 1);
 	admit(L, base);

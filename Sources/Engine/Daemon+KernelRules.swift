@@ -15,13 +15,17 @@ extension Daemon {
     /// Which packets may belong to a state, when another configuration takes the place of this one.
     func statesBeside(_ new: LoadedConfiguration) -> PlanStates {
         if new.endsConnections { return PlanStates() }
-        return formerStates.union(plan(for: configuration).states)
+        // The kernel has the running configuration's plan, unless it is behind, or asked for nothing.
+        let running = isKernelBehind ? nil : kernelRules.plans?.wanted
+        return formerStates.union((running ?? plan(for: configuration)).states)
     }
 
     /// Puts a configuration's rules into the kernel, or has those that are there end.
     ///
     /// A reload heals what somebody has flushed.
-    func installRules(of configuration: LoadedConfiguration) throws {
+    ///
+    /// - Parameter listing: what is there, if that was asked for before.
+    func installRules(of configuration: LoadedConfiguration, after listing: consuming PendingListing?) throws {
         guard configuration.installsKernelRules else {
             guard kernelRules.backend != nil else { return }
             try kernelRules.idle()
@@ -30,7 +34,7 @@ extension Daemon {
             return
         }
         ticksToRemoval = 0
-        try kernelRules.install(plan(for: configuration))
+        try kernelRules.install(plan(for: configuration), after: listing)
     }
 
     /// Has the kernel follow what changed without a reload: dynamic rules, and tables that were replaced.
@@ -49,7 +53,14 @@ extension Daemon {
                 ticksToRemoval -= 1
                 if ticksToRemoval == 0 { try kernelRules.remove() }
             }
-            if isKernelBehind && isInspecting { try followChanges() }
+            if isKernelBehind && isInspecting {
+                if configuration.installsKernelRules {
+                    try followChanges()
+                } else {
+                    try installRules(of: configuration, after: nil)
+                    isKernelBehind = false
+                }
+            }
             guard isInspecting, !formerStates.isEmpty, workers.sum({ $0.place.totals.states.current.value }) == 0 else {
                 return
             }

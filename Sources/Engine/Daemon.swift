@@ -88,11 +88,19 @@ public final class Daemon {
         unsafe mkdir(options.logs, 0o750)
         epoll = try Epoll(capacity: 16)
         server = try ControlServer(path: options.socket, firstToken: Token.server, epoll: epoll)
-        let found = KernelListing.now(nil)
-        try Self.refuse(beside: found, than: Workers.queues(loaded.parameters))
         let first = Self.withMarks(loaded, if: true)
-        workers = try Workers(
-            first, leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
+        let queues = try Workers.queues(loaded.parameters)
+        do {
+            workers = try Workers(
+                first, leastLevel: LogLevel.allCases.first { Logger.Level($0) >= logger.logLevel })
+        } catch {
+            // Another daemon says more than that a queue is taken.
+            try Self.refuse(beside: .now(nil), than: queues)
+            throw error
+        }
+        // Once packets are decided: the programs take longer than a small configuration to load.
+        let found = KernelListing.now(nil)
+        try Self.refuse(beside: found, than: Workers.allQueues(of: queues))
         // Until the kernel rules are there no mark decides anything, and this takes as long as the kernel's table is large.
         let refusal = Self.forgetMarks(of: loaded, logger: logger)
         tellsKernel = refusal == nil
@@ -185,6 +193,8 @@ public final class Daemon {
                     _ = server.handle(event, epoll) { self.answer($0) }
                 }
             }
+            // Once the answer is on its way.
+            workers.freeRetired()
         }
         try stop()
     }
@@ -204,7 +214,9 @@ public final class Daemon {
     }
 
     /// Replaces the running configuration by a loaded one; the old one goes on where that fails.
-    func use(_ loaded: LoadedConfiguration) throws {
+    ///
+    /// - Parameter listing: what is there of the kernel's rules, if that was asked for before.
+    func use(_ loaded: LoadedConfiguration, after listing: consuming PendingListing?) throws {
         let new = Self.withMarks(loaded, if: tellsKernel)
         let (old, parameters) = (configuration.parameters, new.parameters)
         guard parameters.queueNumber == old.queueNumber, parameters.queueLength == old.queueLength else {
@@ -222,23 +234,31 @@ public final class Daemon {
         formerStates = statesBeside(new)
         do {
             // The kernel's rules first: what cannot be carried out there must not be carried out by half.
-            if isInspecting { try installRules(of: new) }
+            if isInspecting { try installRules(of: new, after: listing) }
             // What the old rules have logged is written with the old rules' places.
             let former = try workers.replace(configuration, by: new)
             for (worker, records) in zip(workers.all, former) { log(records, of: worker) }
             try? forget(stale)
         } catch {
             formerStates = formerly
-            if isInspecting { try? installRules(of: configuration) }
+            if isInspecting { restoreRules() }
             if !stale.isEmpty { resumeMarks() }
             throw error
         }
         configuration = new
         if !isInspecting || !new.installsKernelRules { kernelRules.forgetEntries() }
         for problem in new.useTableLimit(now: Int64(Clock.monotonic)) { logger.error("\(problem)") }
-        // For a moment there were all scripts twice.
-        HeapMemory.giveBackFreePages()
         Self.log(new.warnings, logger)
+    }
+
+    /// Puts the running configuration's rules back into the kernel; where that fails each tick tries again.
+    private func restoreRules() {
+        do {
+            try installRules(of: configuration, after: nil)
+        } catch {
+            logger.error("the kernel rules are not those of the running configuration: \(error)")
+            isKernelBehind = true
+        }
     }
 
     /// Switches inspection on or off; off, the kernel sends nothing to the queue.
@@ -272,7 +292,9 @@ public final class Daemon {
     func reload(_ load: () throws -> LoadedConfiguration) throws {
         notifier.reloading()
         defer { reportReady() }
-        try use(try load())
+        // The programs take as long as a small configuration to load.
+        let listing = isInspecting && kernelRules.plans != nil ? PendingListing(kernelRules.backend) : nil
+        try use(try load(), after: listing)
         logger.notice("reloaded")
     }
 

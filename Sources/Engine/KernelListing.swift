@@ -4,31 +4,14 @@ import SystemSupport
 /// What the kernel's programs list of npflua's rules, this daemon's or what another has left.
 struct KernelListing {
     /// Our table, as nft prints it; nil where it is not there.
-    private(set) var nftables: String?
+    fileprivate(set) var nftables: String?
     /// What `iptables-save` prints of ours; nil where that cannot be had.
-    private(set) var inet4: IptablesListing?
+    fileprivate(set) var inet4: IptablesListing?
     /// What `ip6tables-save` prints of ours; nil where that cannot be had.
-    private(set) var inet6: IptablesListing?
+    fileprivate(set) var inet6: IptablesListing?
 
     /// Asks the programs now: one backend's, or all.
-    static func now(_ backend: KernelRules.Backend?) -> KernelListing {
-        var listing = KernelListing()
-        var asked: [([String], (inout KernelListing, String) -> Void)] = []
-        if backend != .iptables {
-            asked.append((["nft", "list", "table"] + KernelPlan.nftablesTable, { $0.nftables = $1 }))
-        }
-        if backend != .nftables {
-            asked.append((["iptables-save"] + KernelPlan.iptablesSaveArguments, { $0.inet4 = IptablesListing($1) }))
-            asked.append((["ip6tables-save"] + KernelPlan.iptablesSaveArguments, { $0.inet6 = IptablesListing($1) }))
-        }
-        let commands = asked.map { ($0.0, "") }
-        // Where a program is not there, the others may be.
-        let results = (try? Command.runTogether(commands)) ?? commands.map { try? Command.run($0.0) }
-        for (asked, result) in zip(asked, results) {
-            if let result, result.status == 0 { asked.1(&listing, result.output) }
-        }
-        return listing
-    }
+    static func now(_ backend: KernelRules.Backend?) -> KernelListing { PendingListing(backend).awaited() }
 
     /// The queues that the rules name; nil where there are none.
     var queues: ClosedRange<UInt16>? {
@@ -37,12 +20,12 @@ struct KernelListing {
     }
 
     /// What the rules of a plan have counted; nil where they are not all there.
-    func counters(_ plan: KernelPlan, _ backend: KernelRules.Backend?) -> PlanCounters? {
+    func counters(_ counting: PlanCounting, _ backend: KernelRules.Backend?) -> PlanCounters? {
         switch backend {
-        case .nftables: return nftables.flatMap(plan.counters(inNftables:))
+        case .nftables: return nftables.flatMap(counting.counters(inNftables:))
         case .iptables:
             guard let inet4, let inet6 else { return nil }
-            return plan.counters(inIptables: inet4, inet6)
+            return counting.counters(inIptables: inet4, inet6)
         case nil: return nil
         }
     }
@@ -56,5 +39,37 @@ struct KernelListing {
             return inet4.lines + inet6.lines
         case nil: return nil
         }
+    }
+}
+
+/// A listing that the programs are about to print.
+///
+/// They take as long as a small configuration to load, so they are started before that.
+struct PendingListing: ~Copyable {
+    private var nft: RunningCommand?
+    private var inet4: RunningCommand?
+    private var inet6: RunningCommand?
+
+    /// Starts the programs: one backend's, or all; where one is not there, the others may be.
+    init(_ backend: KernelRules.Backend?) {
+        if backend != .iptables { nft = try? Command.start(["nft", "list", "table"] + KernelPlan.nftablesTable) }
+        guard backend != .nftables else { return }
+        inet4 = try? Command.start(["iptables-save"] + KernelPlan.iptablesSaveArguments)
+        inet6 = try? Command.start(["ip6tables-save"] + KernelPlan.iptablesSaveArguments)
+    }
+
+    /// What they have printed, once they have ended.
+    consuming func awaited() -> KernelListing {
+        var listing = KernelListing()
+        listing.nftables = Self.output(of: nft)
+        listing.inet4 = Self.output(of: inet4).map { IptablesListing($0) }
+        listing.inet6 = Self.output(of: inet6).map { IptablesListing($0) }
+        return listing
+    }
+
+    /// Nil where it failed, or has not ended in time.
+    private static func output(of command: consuming RunningCommand?) -> String? {
+        guard var command, command.wait(milliseconds: 10_000) == 0 else { return nil }
+        return command.output
     }
 }

@@ -15,6 +15,10 @@ struct KernelRules {
     private(set) var backend: Backend?
     /// The plan that was asked for last, and what of it the kernel carries out.
     private(set) var plans: (wanted: KernelPlan, installed: KernelPlan)?
+    /// How the installed plan is counted.
+    private var counting: PlanCounting?
+    /// Whether an installation has failed half-way, so that nobody knows what is there.
+    private var isUnknown = false
     /// What the kernel has decided by plans before this one.
     private var before = (accepted: PlanCounters.Traffic(), dropped: PlanCounters.Traffic())
     /// What it has decided by plans before this one for the rules of the same configuration.
@@ -36,16 +40,26 @@ struct KernelRules {
     /// - Parameter listing: what is there, if that was asked for before.
     mutating func install(_ plan: KernelPlan, over listing: KernelListing? = nil) throws(SystemError) {
         let listing = listing ?? .now(backend)
-        let counters = counters(in: listing)
-        if let plans, plans.wanted == plan, plans.installed == plan, let counters, let untouched,
-            listing.lines(backend) == untouched
-        {
-            before = decided(counters)
-            zero = zero.map { $0 + counters } ?? counters
-        } else {
-            try replace(by: plan, over: listing, counters)
-        }
+        if !keeps(plan, listing) { try replace(by: plan, over: listing, counters(in: listing)) }
         beforeByEntry = [:]
+    }
+
+    /// The same, by a listing that was begun before.
+    ///
+    /// Other rules are put in place by what is there then, so that no jump is missed and nothing counted is lost.
+    mutating func install(_ plan: KernelPlan, after pending: consuming PendingListing?) throws(SystemError) {
+        guard plans?.wanted == plan, let pending, keeps(plan, pending.awaited()) else { return try install(plan) }
+        beforeByEntry = [:]
+    }
+
+    /// Whether the rules that are listed are just those of a plan; then they begin to count anew.
+    private mutating func keeps(_ plan: KernelPlan, _ listing: KernelListing) -> Bool {
+        guard !isUnknown, let plans, plans.wanted == plan, plans.installed == plan,
+            let counters = counters(in: listing), let untouched, listing.lines(backend) == untouched
+        else { return false }
+        before = decided(counters)
+        zero = zero.map { $0 + counters } ?? counters
+        return true
     }
 
     /// Begins to count anew for the rules of another configuration, while none of a plan is installed.
@@ -53,7 +67,7 @@ struct KernelRules {
 
     /// Puts another plan for the same configuration in place.
     mutating func update(_ plan: KernelPlan) throws(SystemError) {
-        guard plans?.wanted != plan else { return }
+        guard isUnknown || plans?.wanted != plan else { return }
         let listing = KernelListing.now(backend)
         let counters = counters(in: listing)
         let entries = decidedByEntry(counters, since: beforeByEntry)
@@ -77,7 +91,7 @@ struct KernelRules {
     var counters: PlanCounters? { plans == nil ? nil : counters(in: .now(backend)) }
 
     private func counters(in listing: KernelListing) -> PlanCounters? {
-        guard let plan = plans?.installed, let counters = listing.counters(plan, backend) else { return nil }
+        guard let counting, let counters = listing.counters(counting, backend) else { return nil }
         return zero.map { counters - $0 } ?? counters
     }
 
@@ -112,7 +126,8 @@ struct KernelRules {
         case nil: break
         }
         // The counters went with the rules.
-        (before, beforeByEntry, plans) = (decided, entries, nil)
+        (before, beforeByEntry) = (decided, entries)
+        hold(nil)
     }
 
     /// Takes away everything that `install` has put there.
@@ -121,7 +136,20 @@ struct KernelRules {
         if backend == .iptables && (listing.inet4 == nil || listing.inet6 == nil) { throw Self.unlisted }
         try Self.remove(listing)
         backend = nil
-        plans = nil
+        hold(nil)
+    }
+
+    /// Takes note of what is there now, by the backend that there is.
+    private mutating func hold(_ plans: (wanted: KernelPlan, installed: KernelPlan)?) {
+        self.plans = plans
+        isUnknown = false
+        counting = plans.flatMap { plans in
+            switch backend {
+            case .nftables: PlanCounting(nftables: plans.installed)
+            case .iptables: PlanCounting(iptables: plans.installed)
+            case nil: nil
+            }
+        }
     }
 
     /// Takes away what is listed, whoever has left it.
@@ -140,21 +168,23 @@ struct KernelRules {
     ) throws(SystemError) {
         let decided = decided(counters)
         untouched = nil
+        isUnknown = true
         switch backend {
         case .nftables:
             try Self.runNft(plan.nftables)
-            plans = (plan, plan)
-        case .iptables: try restore(plan, over: listing)
+            hold((plan, plan))
+        case .iptables: hold(try restore(plan, over: listing))
         case nil:
             do throws(SystemError) {
                 try Self.runNft(plan.nftables)
                 backend = .nftables
-                plans = (plan, plan)
+                hold((plan, plan))
             } catch let nft {
                 logger.debug("nftables cannot queue here, iptables is tried", metadata: ["reason": "\(nft)"])
                 do throws(SystemError) {
-                    try restore(plan, over: listing)
+                    let plans = try restore(plan, over: listing)
                     backend = .iptables
+                    hold(plans)
                 } catch let iptables {
                     // Half of the rules would send packets to a queue that nobody serves.
                     if listing.queues == nil { try? Self.remove(.now(.iptables)) }
@@ -171,16 +201,18 @@ struct KernelRules {
     }
 
     /// By iptables: a kernel that lacks some of its matches is given the plan that sends everything to the queue.
-    private mutating func restore(_ plan: KernelPlan, over listing: KernelListing) throws(SystemError) {
+    private func restore(
+        _ plan: KernelPlan, over listing: KernelListing
+    ) throws(SystemError) -> (wanted: KernelPlan, installed: KernelPlan) {
         do throws(SystemError) {
             try Self.restore(plan, over: listing)
-            plans = (plan, plan)
+            return (plan, plan)
         } catch {
             let simple = plan.queueingAll
             // What failed for one family may have been done for the other.
             try Self.restore(simple, over: .now(.iptables))
             logger.warning("the kernel cannot decide by these rules, every packet goes to the queue: \(error)")
-            plans = (plan, simple)
+            return (plan, simple)
         }
     }
 

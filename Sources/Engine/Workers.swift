@@ -15,6 +15,8 @@ final class Workers {
     /// Called now and then while the control thread waits for workers.
     var whileWaiting: () -> Void = {}
     private let reply: WorkerReply
+    /// Filters that were replaced, until there is time to free them.
+    private var retired: [PreparedFilter] = []
 
     /// How many workers a configuration asks for.
     static func count(_ parameters: Parameters) -> Int {
@@ -32,6 +34,11 @@ final class Workers {
                     + "set queue.number lower")
         }
         return UInt16(first)...UInt16(first + count - 1)
+    }
+
+    /// The queues that workers have taken: theirs, and behind them those for segments.
+    static func allQueues(of queues: ClosedRange<UInt16>) -> ClosedRange<UInt16> {
+        queues.lowerBound...queues.upperBound + UInt16(queues.count)
     }
 
     /// Starts workers, all of which load the configuration's scripts at the same time and take their queues.
@@ -74,16 +81,26 @@ final class Workers {
     /// - Returns: what the former configuration's filters have logged and counted.
     /// - Throws: what loading a script throws, or a sentence where a worker does not answer; the old one goes on.
     func replace(_ former: LoadedConfiguration, by configuration: LoadedConfiguration) throws -> [FilterRecords] {
+        freeRetired()
         let filters = try PreparedFilter.load(configuration, for: all.map(\.place), after: former)
         let copyLength = configuration.copyLength
         try perform { worker in
             let new = filters[worker]
             return unsafe Errand(copyLength: copyLength) { unsafe new.replace(&$0) }
         }
+        retired += filters
         return zip(all, filters).map { worker, filter in
             defer { worker.records = filter.records }
             return worker.records!
         }
+    }
+
+    /// Frees the filters that were replaced, which takes as long as some milliseconds for a hundred scripts.
+    func freeRetired() {
+        guard !retired.isEmpty else { return }
+        retired = []
+        // For a moment there were all scripts twice.
+        HeapMemory.giveBackFreePages()
     }
 
     /// Has the workers walk other dynamic rules; all else stays as it is.

@@ -37,6 +37,21 @@ extension LiveTests {
             #expect(try !firewall.kernelRules().contains("npflua"))
         }
 
+        /// Its own queues for segments are then some that the rules name.
+        @Test func killedDaemonComesBackWithFewerWorkers() throws {
+            let network = try Network(ipv6: false)
+            try network.serve(banner: "SSH-2.0-OpenSSH_6.4", port: 22)
+            let firewall = try Firewall(
+                network, rules: "set queue.workers 2\n" + Firewall.rules,
+                scripts: ["filter.lua": Firewall.bannerScript(blocking: "OpenSSH_6.4")])
+            firewall.signal(SIGKILL)
+            #expect(firewall.wait() == 128 + SIGKILL)
+            try network.write("set queue.workers 1\n" + Firewall.rules, to: "npf.conf")
+            try firewall.start()
+            #expect(try network.ask(Network.server4, port: 22) == "")
+            #expect(try firewall.counter("calls") > 0)
+        }
+
         @Test func secondDaemonOnAQueueSaysWhyItWillNotStart() throws {
             let network = try Network()
             let firewall = try Firewall(
