@@ -23,7 +23,7 @@ func fuzzNetlink(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     }
     precondition(offset == count)
     let text = unsafe UnsafeBufferPointer(datagram.bindMemory(to: UInt8.self))
-    blackHole(unsafe UInt8(truncatingIfNeeded: QueueCounters(table: text.span, numbers: 0...(.max))?.queued ?? 0))
+    blackHole(unsafe UInt8(truncatingIfNeeded: QueueCounters(table: text.span, numbers: 0...UInt16.max)?.queued ?? 0))
     return 0
 }
 

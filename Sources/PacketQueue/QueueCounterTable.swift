@@ -36,3 +36,13 @@ struct QueueCounterTable: ~Copyable {
         return nil
     }
 }
+
+extension QueueCounters {
+    /// The sums of the queues' counters now; nil: there is none of them, or the file cannot be read.
+    init?(numbers: ClosedRange<UInt16>) {
+        // /proc/net is the namespace of the process's first thread; workers may have one of their own.
+        let path = "/proc/thread-self/net/netfilter/nfnetlink_queue"
+        guard let bytes = try? Descriptor(reading: path).readToEnd() else { return nil }
+        self.init(table: bytes.span, numbers: numbers)
+    }
+}

@@ -1,5 +1,3 @@
-internal import SystemSupport
-
 /// What the kernel counts for a queue, or for several together (`/proc/net/netfilter/nfnetlink_queue`).
 public struct QueueCounters: Sendable, Equatable {
     /// The netlink port of the queue's owner: the process, for the first such socket of a process.
@@ -12,14 +10,6 @@ public struct QueueCounters: Sendable, Equatable {
     public var droppedSocketFull: UInt64
     /// The last packet's id: how many were queued so far, modulo 2³² each queue.
     public var sequence: UInt64
-
-    /// The sums of the queues' counters now; nil: there is none of them, or the file cannot be read.
-    init?(numbers: ClosedRange<UInt16>) {
-        // /proc/net is the namespace of the process's first thread; workers may have one of their own.
-        let path = "/proc/thread-self/net/netfilter/nfnetlink_queue"
-        guard let bytes = try? Descriptor(reading: path).readToEnd() else { return nil }
-        self.init(table: bytes.span, numbers: numbers)
-    }
 
     /// Sums the lines of `numbers` in the text of the file: lines of queue, port, queued, copy mode, copy range, dropped
     /// for a full queue, dropped for a full socket, id sequence and 1.
