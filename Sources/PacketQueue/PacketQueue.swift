@@ -144,12 +144,12 @@ public struct PacketQueue: ~Copyable {
     @inline(never)
     private mutating func shortenIfStanding() {
         guard !failOpen, let counters = kernelTable.counters, standing.isStanding(counters) else { return }
-        _ = socket.setMaximumLength(StandingQueue.shortLength)
+        try? socket.setMaximumLength(StandingQueue.shortLength)
     }
 
     @inline(never)
     private mutating func lengthen() {
-        if !socket.setMaximumLength(maximumLength) { standing.isShortStill() }
+        if (try? socket.setMaximumLength(maximumLength)) == nil { standing.stayShort() }
     }
 
     private mutating func take(_ message: PacketMessage) {

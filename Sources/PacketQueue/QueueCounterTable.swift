@@ -1,13 +1,13 @@
 internal import Glibc
 internal import SystemSupport
 
-/// A queue's line in the kernel's table of queues (`/proc/net/netfilter/nfnetlink_queue`), to be read again and again.
+/// A queue's line in the kernel's table of queues, for the packet path.
 ///
 /// Only root and the file's group may read it: the unit gives it the daemon's.
 @safe
 struct QueueCounterTable: ~Copyable {
     /// /proc/net is the namespace of the process's first thread; workers may have one of their own.
-    private static let path: StaticString = "/proc/thread-self/net/netfilter/nfnetlink_queue"
+    fileprivate static let path: StaticString = "/proc/thread-self/net/netfilter/nfnetlink_queue"
     /// Bytes that are read at a time: the lines of some sixty queues.
     private static let size = 4096
 
@@ -40,9 +40,7 @@ struct QueueCounterTable: ~Copyable {
 extension QueueCounters {
     /// The sums of the queues' counters now; nil: there is none of them, or the file cannot be read.
     init?(numbers: ClosedRange<UInt16>) {
-        // /proc/net is the namespace of the process's first thread; workers may have one of their own.
-        let path = "/proc/thread-self/net/netfilter/nfnetlink_queue"
-        guard let bytes = try? Descriptor(reading: path).readToEnd() else { return nil }
+        guard let bytes = try? Descriptor(reading: "\(QueueCounterTable.path)").readToEnd() else { return nil }
         self.init(table: bytes.span, numbers: numbers)
     }
 }

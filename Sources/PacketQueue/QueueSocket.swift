@@ -85,17 +85,12 @@ struct QueueSocket: ~Copyable {
         }
     }
 
-    /// Changes how many packets may wait, and tells whether the kernel could be told.
+    /// Changes how many packets may wait.
     ///
-    /// Part of the packet path: it allocates nothing, and the kernel answers only a refusal.
-    func setMaximumLength(_ length: UInt32) -> Bool {
-        var room = [8 of UInt64](repeating: 0)
-        var bytes = room.mutableSpan
-        return unsafe bytes.withUnsafeMutableBytes { room in
-            let header = unsafe nfq_nlmsg_put(room.baseAddress, CInt(NFQNL_MSG_CONFIG.rawValue), UInt32(number))!
-            unsafe header.pointee.nlmsg_seq = Self.lengthSequence
+    /// Part of the packet path.
+    func setMaximumLength(_ length: UInt32) throws(Errno) {
+        try unsafe configure(Self.lengthSequence, answers: false) { header in
             unsafe nfq_nlmsg_cfg_put_qmaxlen(header, length)
-            return unsafe mnl_socket_sendto(socket, header, Int(header.pointee.nlmsg_len)) >= 0
         }
     }
 
@@ -141,15 +136,22 @@ struct QueueSocket: ~Copyable {
         }
     }
 
-    /// Sends one NFQNL_MSG_CONFIG with the attributes that `put` adds; its answer will come in.
-    private func configure(_ put: (UnsafeMutablePointer<nlmsghdr>) -> Void) throws(Errno) {
-        let message = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 4)
-        defer { unsafe message.deallocate() }
-        let header = unsafe nfq_nlmsg_put(message, CInt(NFQNL_MSG_CONFIG.rawValue), UInt32(number))!
-        unsafe header.pointee.nlmsg_flags |= UInt16(NLM_F_ACK)
-        unsafe header.pointee.nlmsg_seq = Self.settingSequence
-        unsafe put(header)
-        try Errno.check { unsafe mnl_socket_sendto(socket, header, Int(header.pointee.nlmsg_len)) }
+    /// Sends one NFQNL_MSG_CONFIG with the attributes that `put` adds; it allocates nothing.
+    ///
+    /// - Parameter answers: whether an answer will come in, or only a refusal.
+    private func configure(
+        _ sequence: UInt32 = Self.settingSequence, answers: Bool = true,
+        _ put: (UnsafeMutablePointer<nlmsghdr>) -> Void
+    ) throws(Errno) {
+        var room = [32 of UInt64](repeating: 0)
+        var bytes = room.mutableSpan
+        try unsafe bytes.withUnsafeMutableBytes { room throws(Errno) in
+            let header = unsafe nfq_nlmsg_put(room.baseAddress, CInt(NFQNL_MSG_CONFIG.rawValue), UInt32(number))!
+            if answers { unsafe header.pointee.nlmsg_flags |= UInt16(NLM_F_ACK) }
+            unsafe header.pointee.nlmsg_seq = sequence
+            unsafe put(header)
+            try Errno.check { unsafe mnl_socket_sendto(socket, header, Int(header.pointee.nlmsg_len)) }
+        }
     }
 
     /// The kernel answers while it takes the message, so the answer is there already.

@@ -3,8 +3,8 @@
 /// A queue is there for bursts. Where packets come faster than they are decided it stays full ("a standing queue",
 /// RFC 8289, section 3.1), which saves none of them, delays all, and makes each cost more: what has waited behind a
 /// thousand others is in no cache. So a queue is kept short once the kernel drops for want of room, and more than half of
-/// the room is taken, while as many packets are decided as it holds. The first batch that has not all its room taken has
-/// emptied it, and then it has all its own for the next burst.
+/// the room is taken, while as many packets are decided as it holds. The first batch that is not full has emptied it, and
+/// the next burst finds all its room.
 package struct StandingQueue: BitwiseCopyable {
     /// Packets that may wait in a queue that is kept short: two batches, so that the next is there when one is decided.
     package static let shortLength: UInt32 = 2 * UInt32(PacketQueue.capacity)
@@ -62,6 +62,6 @@ package struct StandingQueue: BitwiseCopyable {
         return true
     }
 
-    /// Takes note that the queue could not be made long again: the next batch that is not full says so once more.
-    package mutating func isShortStill() { isShort = true }
+    /// Takes note that the queue could not be made long again: the next batch that is not full asks for it once more.
+    package mutating func stayShort() { isShort = true }
 }
