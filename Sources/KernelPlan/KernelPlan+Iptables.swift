@@ -154,9 +154,11 @@ private struct IptablesWriter {
         guard let last = list.items.last, let remainder = list.remainder(family, plan.marks),
             let program = PlanBytecode.remainder(remainder, family, without: plan.marks == nil ? 0 : Self.syn)
         else { return }
-        let isUnmarked =
-            plan.marks.map { "-m mark --mark 0/\($0.mask) -m connmark ! --mark \($0.blocked)/\($0.mask) " } ?? ""
-        add(chain, isUnmarked + Self.isValid + decision(of: last.element, program), item: last.offset)
+        // What belongs to no connection has no mark of one, nor another.
+        let isValid =
+            plan.marks.map { "-m mark --mark 0/\($0.mask) -m connmark ! --mark \($0.blocked)/\($0.mask) " }
+            ?? Self.isValid
+        add(chain, isValid + decision(of: last.element, program), item: last.offset)
     }
 
     /// The same for what begins a connection, where many rules stand before the last.
@@ -323,8 +325,7 @@ private struct IptablesWriter {
             let mark = "--mark \(value)/\(marks.mask)"
             add(
                 KernelPlan.marked,
-                "-m mark \(mark) -m connmark \(mark) -m conntrack ! --ctstate INVALID,UNTRACKED "
-                    + "-j MARK --set-xmark 0/\(marks.mask)")
+                "-m mark \(mark) -m connmark \(mark) -j MARK --set-xmark 0/\(marks.mask)")
         }
         for value in marks.values { add(KernelPlan.marked, "-m mark --mark \(value)/\(marks.mask) -j RETURN") }
         add(KernelPlan.marked, "-j MARK --set-xmark 0/\(marks.mask)")
