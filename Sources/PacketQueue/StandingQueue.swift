@@ -3,8 +3,9 @@
 /// A queue is there for bursts. Where packets come faster than they are decided it stays full ("a standing queue",
 /// RFC 8289, section 3.1), which saves none of them, delays all, and makes each cost more: what has waited behind a
 /// thousand others is in no cache. So a queue is kept short once the kernel drops for want of room, and more than half of
-/// the room is taken, while as many packets are decided as it holds. The first batch that is not full has emptied it, and
-/// the next burst finds all its room.
+/// the room is taken, all the while that several times as many packets are decided as it holds: not sooner, as all that
+/// comes is dropped until what waits is as few. The first batch that is not full has emptied it, and the next burst finds
+/// all its room.
 package struct StandingQueue: BitwiseCopyable {
     /// Packets that may wait in a queue that is kept short: two batches, so that the next is there when one is decided.
     package static let shortLength: UInt32 = 2 * UInt32(PacketQueue.capacity)
@@ -18,11 +19,16 @@ package struct StandingQueue: BitwiseCopyable {
         case recovery
     }
 
+    /// Findings that make a queue a standing one: of half a queue's packets each.
+    private static let patience = 8
+
     private let maximumLength: UInt32
     /// Packets of batches that left some behind, one after the other, since the counters were last looked at.
     private var streak: UInt32 = 0
     /// What the kernel had dropped then, if that was in this streak.
     private var dropped: UInt64?
+    /// Looks, one after the other, that have found the queue dropping.
+    private var findings = 0
     /// Whether the queue is kept short.
     package private(set) var isShort = false
 
@@ -42,6 +48,7 @@ package struct StandingQueue: BitwiseCopyable {
         guard isFull else {
             streak = 0
             dropped = nil
+            findings = 0
             guard isShort else { return .none }
             isShort = false
             return .recovery
@@ -56,10 +63,12 @@ package struct StandingQueue: BitwiseCopyable {
     package mutating func isStanding(_ counters: QueueCounters) -> Bool {
         defer { dropped = counters.droppedQueueFull }
         guard let dropped, counters.droppedQueueFull > dropped, counters.queued > UInt64(maximumLength / 2) else {
+            findings = 0
             return false
         }
-        isShort = true
-        return true
+        findings += 1
+        isShort = findings == Self.patience
+        return isShort
     }
 
     /// Takes note that the queue could not be made long again: the next batch that is not full asks for it once more.

@@ -436,7 +436,7 @@ struct LiveQueueTests {
             let loopback = try Loopback()
             for _ in 0..<200 { try loopback.send([0]) }
             var allocations: UInt = 0
-            for _ in 0..<40 {
+            for _ in 0..<80 {
                 for _ in 0..<arrivals { try loopback.send([0]) }
                 let before = allocation_count()
                 for index in 0..<(try queue.receive()) { queue.accept(queue.packet(at: index).id) }

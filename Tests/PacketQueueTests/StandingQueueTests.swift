@@ -27,39 +27,43 @@ import Testing
         return signs
     }
 
+    /// Batches without an end, and what the kernel has dropped each time that it is asked.
+    private func overflow(_ dropped: some Sequence<UInt64>, queued: UInt64 = 250) -> [Event] {
+        dropped.flatMap { [Event.batches(4), .counters(queued: queued, dropped: $0)] }
+    }
+
     @Test func isKeptShortWhileItStaysFullAndDrops() {
         let table: [(name: String, events: [Event], signs: [String])] = [
             ("a burst", [.batches(3), .batches(1, of: 31, isFull: false)], []),
             (
                 "an overflow all the time, then an empty queue",
-                [
-                    .batches(4), .counters(queued: 250, dropped: 10), .batches(4), .counters(queued: 129, dropped: 11),
+                overflow(1...9) + [
                     .batches(100), .batches(1, of: 0, isFull: false), .batches(1, of: 0, isFull: false),
-                ], ["suspicion at 4", "suspicion at 4", "short", "recovery at 1"]
+                ], Array(repeating: "suspicion at 4", count: 9) + ["short", "recovery at 1"]
+            ),
+            ("an overflow for a moment", overflow(1...8), Array(repeating: "suspicion at 4", count: 8)),
+            (
+                "an overflow with a moment without one",
+                overflow(1...8) + overflow(8...14), Array(repeating: "suspicion at 4", count: 15)
             ),
             (
                 "messages of other kinds in the batches",
-                [
-                    .batches(3, of: 31), .batches(2), .counters(queued: 250, dropped: 10), .batches(4),
-                    .counters(queued: 250, dropped: 11), .batches(10, of: 30), .batches(1, of: 3, isFull: false),
-                ], ["suspicion at 2", "suspicion at 4", "short", "recovery at 1"]
+                [.batches(3, of: 31), .batches(2), .counters(queued: 250, dropped: 0)] + overflow(1...8)
+                    + [.batches(10, of: 30), .batches(1, of: 3, isFull: false)],
+                ["suspicion at 2"] + Array(repeating: "suspicion at 4", count: 8) + ["short", "recovery at 1"]
             ),
             (
                 "drops of before",
-                [.batches(4), .counters(queued: 250, dropped: 10), .batches(4), .counters(queued: 250, dropped: 10)],
-                ["suspicion at 4", "suspicion at 4"]
+                overflow(Array(repeating: 10, count: 20)), Array(repeating: "suspicion at 4", count: 20)
             ),
             (
                 "drops, but half the room is free by now",
-                [.batches(4), .counters(queued: 250, dropped: 10), .batches(4), .counters(queued: 128, dropped: 11)],
-                ["suspicion at 4", "suspicion at 4"]
+                overflow(1...20, queued: 128), Array(repeating: "suspicion at 4", count: 20)
             ),
             (
                 "two bursts with an empty queue between them",
-                [
-                    .batches(4), .counters(queued: 250, dropped: 10), .batches(1, of: 5, isFull: false), .batches(4),
-                    .counters(queued: 250, dropped: 20),
-                ], ["suspicion at 4", "suspicion at 4"]
+                overflow(1...8) + [.batches(1, of: 5, isFull: false)] + overflow(9...16),
+                Array(repeating: "suspicion at 4", count: 16)
             ),
         ]
         for (name, events, expected) in table { #expect(signs(events) == expected, "\(name)") }
