@@ -23,6 +23,7 @@ struct PacketLoop: ~Copyable {
     private let answer: UnsafeMutableRawBufferPointer
     private var interfaceGeneration = 0
     private let nextQueue: UInt16?
+    private var coalescing: Coalescing
     /// An errand that waits for packets that were copied whole enough.
     private var errand: Errand?
     /// What the tables are read in: held while a batch is decided.
@@ -53,6 +54,7 @@ struct PacketLoop: ~Copyable {
         self.answers = answers
         self.tables = tables
         nextQueue = place.nextQueue
+        coalescing = Coalescing(queueLength: parameters.queueLength)
         unsafe self.filter = unsafe filter.take()
         unsafe answer = .allocate(byteCount: Refusal.maximumLength, alignment: 16)
         unsafe interfaces.learn(self.filter.pointee.ruleset.interfaceNames)
@@ -67,11 +69,14 @@ struct PacketLoop: ~Copyable {
     mutating func run() throws(PacketQueueError) {
         // A batch that is not full has emptied the socket.
         var isEmpty = false
+        var pause: Int64 = 0
         while true {
             mailbox.turns.add()
             if mailbox.hasMail || errand != nil { try takeMail() }
             let isStopping = mailbox.isStopping
-            let count = try queue.receive(waiting: isEmpty && errand == nil && !isStopping)
+            let isWaiting = isEmpty && errand == nil && !isStopping
+            if isWaiting && pause > 0 { Clock.sleep(pause) }
+            let count = try queue.receive(waiting: isWaiting)
             isEmpty = count < PacketQueue.capacity
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
@@ -82,6 +87,8 @@ struct PacketLoop: ~Copyable {
                 if isStopping { return }
                 continue
             }
+            pause = coalescing.note(
+                batchOf: count, isBurst: queue.packet(at: 0).isSegmentationOffload, hasEmptied: isEmpty, at: clock)
             tables.enter()
             prepare(count)
             for index in 0..<count {

@@ -1,0 +1,166 @@
+import Engine
+import PacketQueue
+import Testing
+
+@Suite struct CoalescingTests {
+    /// Who sends: on and on, whatever becomes of it; or each packet once the one before has been decided.
+    private enum Senders {
+        /// Packets a second, at random times.
+        case openLoop(rate: Double)
+        /// Packets a second, one exactly behind the other.
+        case paced(rate: Double)
+        /// So many at once, each a moment after its last packet was decided, in nanoseconds.
+        case closedLoop(count: Int, latency: Int64)
+    }
+
+    /// What a worker did in a time.
+    private struct Work {
+        var packets = 0
+        var batches = 0
+        var pauses = 0
+
+        static func - (a: Work, b: Work) -> Work {
+            Work(packets: a.packets - b.packets, batches: a.batches - b.batches, pauses: a.pauses - b.pauses)
+        }
+    }
+
+    /// A worker and its queue in a time of their own.
+    private struct Model {
+        // What a packet, a batch and an awakening cost, and how late a timer is, in nanoseconds.
+        var packetCost: Int64 = 1500
+        private let batchCost: Int64 = 4000
+        private let wakeCost: Int64 = 6000
+        private let timerSlack: Int64 = 50_000
+
+        var coalescing: Coalescing
+        var isBurst = false
+        private var random: UInt64 = 2014
+        private var clock: Int64 = 5_000_000_000
+        /// When packets come that were not taken yet, in order.
+        private var arrivals: [Int64] = []
+        private(set) var work = Work()
+
+        init(queueLength: UInt32 = 1024) {
+            coalescing = Coalescing(queueLength: queueLength)
+        }
+
+        private mutating func uniform() -> Double {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Double(random >> 11) / Double(1 << 53)
+        }
+
+        private mutating func gap(_ senders: Senders) -> Int64? {
+            switch senders {
+            case .openLoop(let rate): Int64(2 * uniform() * 1e9 / rate)
+            case .paced(let rate): Int64(1e9 / rate)
+            case .closedLoop: nil
+            }
+        }
+
+        /// What the worker does in so many milliseconds.
+        @discardableResult
+        mutating func run(_ senders: Senders, milliseconds: Int64) -> Work {
+            let (before, end) = (work, clock + milliseconds * 1_000_000)
+            arrivals = []
+            if case .closedLoop(let count, _) = senders { arrivals = Array(repeating: clock, count: count) }
+            var next = clock
+            while clock < end {
+                while next <= clock, let gap = gap(senders) {
+                    next += gap
+                    arrivals.append(next)
+                }
+                var count = arrivals.prefix(PacketQueue.capacity).prefix { $0 <= clock }.count
+                if count == 0 {
+                    clock = max(clock, arrivals[0]) + wakeCost
+                    count = arrivals.prefix(PacketQueue.capacity).prefix { $0 <= clock }.count
+                }
+                arrivals.removeFirst(count)
+                let hasEmptied = count < PacketQueue.capacity
+                let pause = coalescing.note(batchOf: count, isBurst: isBurst, hasEmptied: hasEmptied, at: clock)
+                clock += batchCost + Int64(count) * packetCost
+                if case .closedLoop(_, let latency) = senders {
+                    arrivals += Array(repeating: clock + latency, count: count)
+                }
+                work.packets += count
+                work.batches += 1
+                if pause > 0 {
+                    #expect(hasEmptied && pause <= 150_000)
+                    work.pauses += 1
+                    clock += pause + timerSlack
+                }
+            }
+            return work - before
+        }
+    }
+
+    @Test func manyPacketsAreDecidedSeveralAtATime() {
+        for rate in [40_000.0, 80_000, 150_000] {
+            var model = Model()
+            model.run(.openLoop(rate: rate), milliseconds: 100)
+            let work = model.run(.openLoop(rate: rate), milliseconds: 1000)
+            #expect(work.packets > 4 * work.batches, "\(rate): \(work)")
+            #expect(Double(work.packets) > 0.98 * rate, "\(rate): \(work)")
+        }
+    }
+
+    @Test func whereItIsNoGainPacketsAreTakenAsTheyCome() {
+        let table: [(name: String, senders: Senders, change: (inout Model) -> Void)] = [
+            ("few packets", .openLoop(rate: 10_000), { _ in }),
+            ("requests, one after the other", .closedLoop(count: 1, latency: 10_000), { _ in }),
+            ("packets that never meet", .paced(rate: 20_000), { _ in }),
+            ("bursts", .openLoop(rate: 40_000), { $0.isBurst = true }),
+            ("a queue with room for few", .openLoop(rate: 40_000), { $0 = Model(queueLength: 255) }),
+            ("a queue that is never empty", .paced(rate: 900_000), { $0.packetCost = 2000 }),
+        ]
+        for (name, senders, change) in table {
+            var model = Model()
+            change(&model)
+            let work = model.run(senders, milliseconds: 3000)
+            #expect(work.pauses == 0, "\(name): \(work)")
+        }
+    }
+
+    /// A few that wait for each other's answers lose by pauses what is tried now and then.
+    @Test func sendersThatWaitForAnswersAreNotSlowedDown() {
+        for count in [2, 3, 5] {
+            let senders = Senders.closedLoop(count: count, latency: 12_000)
+            var (model, plain) = (Model(), Model(queueLength: 1))
+            model.run(senders, milliseconds: 1000)
+            plain.run(senders, milliseconds: 1000)
+            let (work, without) = (
+                model.run(senders, milliseconds: 10_000), plain.run(senders, milliseconds: 10_000)
+            )
+            #expect(work.pauses > 0, "\(count): it is tried")
+            #expect(Double(work.packets) > 0.97 * Double(without.packets), "\(count): \(work), \(without)")
+        }
+    }
+
+    @Test func pausesEndWithWhatTheyWereGoodFor() {
+        var model = Model()
+        let before = model.run(.openLoop(rate: 60_000), milliseconds: 500)
+        #expect(before.pauses > 1000)
+        let after = model.run(.closedLoop(count: 1, latency: 10_000), milliseconds: 500)
+        #expect(after.pauses < 300, "\(after)")
+        model.run(.openLoop(rate: 60_000), milliseconds: 1000)
+        let again = model.run(.openLoop(rate: 60_000), milliseconds: 1000)
+        #expect(again.packets > 4 * again.batches, "\(again)")
+    }
+
+    @Test func oneStandstillEndsNothing() {
+        var model = Model()
+        model.run(.openLoop(rate: 60_000), milliseconds: 500)
+        model.run(.openLoop(rate: 1000), milliseconds: 4)
+        let work = model.run(.openLoop(rate: 60_000), milliseconds: 200)
+        #expect(work.packets > 4 * work.batches, "\(work)")
+    }
+
+    @Test func whatFailedLongAgoIsForgotten() {
+        var model = Model()
+        model.run(.closedLoop(count: 2, latency: 12_000), milliseconds: 8000)
+        // A rest, and a turn that was a gain.
+        model.run(.openLoop(rate: 60_000), milliseconds: 6000)
+        model.run(.closedLoop(count: 1, latency: 10_000), milliseconds: 50)
+        let work = model.run(.openLoop(rate: 60_000), milliseconds: 1000)
+        #expect(work.packets > 3 * work.batches, "\(work)")
+    }
+}
