@@ -2,8 +2,9 @@
  * What a queue costs at least: a loop that accepts every packet, with the daemon's own settings of the queue and the
  * socket, one recvmmsg() and one batch verdict for up to 32 packets, and nothing in between.
  *
- * Usage: accept_all QUEUE [LENGTH [BYTES [open]]]
+ * Usage: accept_all QUEUE [LENGTH [BYTES [open|closed [PAUSE]]]]
  * LENGTH packets may wait in the kernel, BYTES of each are copied; open: one that finds the queue full passes.
+ * PAUSE microseconds pass, once the queue is empty, before it looks again.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BATCH 32
@@ -110,6 +112,7 @@ int main(int argc, char **argv)
 	int queue = argc > 1 ? atoi(argv[1]) : 0;
 	unsigned length = argc > 2 ? atoi(argv[2]) : 4096;
 	unsigned bytes = argc > 3 ? atoi(argv[3]) : 0xffff;
+	struct timespec pause = { .tv_nsec = argc > 5 ? atol(argv[5]) * 1000 : 0 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
 	long room = (long)length * (72 << 10);
@@ -152,5 +155,7 @@ int main(int argc, char **argv)
 		put(&m, NFQA_VERDICT_HDR, &verdict, sizeof(verdict));
 		if (send(fd, &m, m.header.nlmsg_len, 0) < 0)
 			fail("accept_all: a verdict");
+		if (pause.tv_nsec > 0 && count < BATCH)
+			nanosleep(&pause, NULL);
 	}
 }

@@ -16,9 +16,9 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-# The network: a client, this box, a server. The client shares no core with what filters. Who greets connections has the
-# filter's cores: left to choose, the scheduler has it with the client in one run and not in the next, and half as many
-# connections are made.
+# The network: a client, this box, a server. The client shares no core with what filters. Who greets connections or answers
+# requests has the filter's cores: left to choose, the scheduler has it with the client in one run and not in the next, and
+# half as many connections are made.
 on_client() { ip netns exec $client taskset -c "$sending" "$@"; }
 on_server() { ip netns exec $server "$@"; }
 on_firewall() { ip netns exec $firewall "$@"; }
@@ -49,13 +49,11 @@ build_network() {
 	on_firewall sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=1
 
 	on_server iperf3 -s -p 22 -D >/dev/null
-	for end in 'sink 9' 'echo 7'; do
+	for end in 'sink 9' 'echo 7' 'banner 2222'; do
 		# shellcheck disable=SC2086
-		ip netns exec $server "$work/traffic" $end &
+		ip netns exec $server taskset -c "$filtering" "$work/traffic" $end &
 		disown
 	done
-	ip netns exec $server taskset -c "$filtering" "$work/traffic" banner 2222 &
-	disown
 	sleep 0.5
 }
 
@@ -95,8 +93,8 @@ CONF
 }
 
 # Who owns the queue: `none`, or `track` where only connections are tracked; a configuration of the daemon; or another
-# program under the rules that the daemon made for the configuration `lua`, and `least`, the C loop under one rule, which
-# hands it nothing but banners.
+# program under the rules that the daemon made for the configuration `lua`: the C `loop`, `calm` where it sleeps a moment
+# when the queue is empty; and `least`, the C loop under one rule, which hands it nothing but banners.
 start() { # WHO
 	case $1 in
 	none) return ;;
@@ -104,7 +102,7 @@ start() { # WHO
 		on_firewall iptables -t mangle -A PREROUTING -m conntrack --ctstate INVALID -j ACCEPT
 		return
 		;;
-	loop | python)
+	loop | calm | python)
 		on_firewall iptables-restore <"$work/rules.iptables"
 		[ ! -s "$work/rules.nft" ] || on_firewall nft -f "$work/rules.nft"
 		;;&
@@ -113,6 +111,7 @@ start() { # WHO
 			-j NFQUEUE --queue-num $queue
 		;;&
 	loop | least) launch "$work/accept_all" $queue $length & ;;
+	calm) launch "$work/accept_all" $queue $length 65535 closed 100 & ;;
 	python) launch "$work/venv/bin/python" "$here/accept_all.py" $queue $length & ;;
 	*) launch "$bin/npfluad" --config "$work/$1.conf" --scripts "$work/npf" --socket "$work/control.sock" \
 		--log-level error & ;;
@@ -122,7 +121,7 @@ start() { # WHO
 		kill -0 "$owner" && sleep 0.02 || exit 1
 	done
 	case $1 in
-	loop | least | python) return ;;
+	loop | calm | least | python) return ;;
 	esac
 	until ctl stats >/dev/null 2>&1; do sleep 0.02; done
 	[ "$1" != lua ] || {
