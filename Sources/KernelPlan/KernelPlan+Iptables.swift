@@ -154,7 +154,7 @@ private struct IptablesWriter {
         guard let last = list.items.last, let remainder = list.remainder(family, plan.marks),
             let program = PlanBytecode.remainder(remainder, family, without: plan.marks == nil ? 0 : Self.syn)
         else { return }
-        // What belongs to no connection has no mark of one, nor another.
+        // `connmark` matches nothing that has no connection, inverted neither, and what is invalid or untracked has none.
         let isValid =
             plan.marks.map { "-m mark --mark 0/\($0.mask) -m connmark ! --mark \($0.blocked)/\($0.mask) " }
             ?? Self.isValid

@@ -126,20 +126,21 @@ struct RandomPlanTests {
     @Test(arguments: [(Configuration.Family.inet4, 8 as UInt64), (.inet6, 9)])
     func shortcutsDecideAsTheItemsDo(_ family: Configuration.Family, _ seed: UInt64) throws {
         var generator = RandomConfiguration(random: SplitMix64(state: seed))
-        var (shortcuts, taken, wrong) = (0, 0, 0)
+        var (shortcuts, marked, taken, wrong) = (0, 0, 0, 0)
         for _ in 0..<2_000 {
             let scene = try Scene(&generator)
             let lines = scene.plan.iptablesRestore(family).split(separator: "\n")
             let marks = scene.configuration.flowMarks
+            let isValid = " -m conntrack ! --ctstate INVALID,UNTRACKED"
             let isUnmarked =
                 scene.plan.marks == nil
-                ? "" : " -m mark --mark 0/\(marks.mask) -m connmark ! --mark \(marks.blocked)/\(marks.mask)"
-            let isValid = " -m conntrack ! --ctstate INVALID,UNTRACKED -m bpf "
+                ? isValid : " -m mark --mark 0/\(marks.mask) -m connmark ! --mark \(marks.blocked)/\(marks.mask)"
             for (chain, direction) in [("npflua-in", Direction.in), ("npflua-out", .out)] {
-                for (start, isOfSYN) in [(isUnmarked, false), (" -p tcp --tcp-flags SYN SYN", true)] {
-                    guard let line = lines.first(where: { $0.hasPrefix("-A \(chain)\(start)\(isValid)") }) else {
+                for (start, isOfSYN) in [(isUnmarked, false), (" -p tcp --tcp-flags SYN SYN\(isValid)", true)] {
+                    guard let line = lines.first(where: { $0.hasPrefix("-A \(chain)\(start) -m bpf ") }) else {
                         continue
                     }
+                    if scene.plan.marks != nil && !isOfSYN { marked += 1 }
                     let program = try Bytecode(inRule: line)
                     let last = direction == .in ? scene.plan.inbound.last! : scene.plan.outbound.last!
                     #expect(line.hasSuffix(" -j \(last.action == .drop ? "DROP" : "RETURN")"))
@@ -163,7 +164,7 @@ struct RandomPlanTests {
             }
         }
         #expect(wrong == 0)
-        #expect(shortcuts > 300 && taken > 500, "\(shortcuts) \(taken)")
+        #expect(shortcuts > 300 && marked > 100 && taken > 500, "\(shortcuts) \(marked) \(taken)")
     }
 }
 
