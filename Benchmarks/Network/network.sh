@@ -16,9 +16,9 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-# The network: a client, this box, a server. The client shares no core with what filters. Who greets connections or answers
-# requests has the filter's cores: left to choose, the scheduler has it with the client in one run and not in the next, and
-# half as many connections are made.
+# The network: a client, this box, a server. The client shares no core with what filters. Who greets connections has the
+# filter's cores: left to choose, the scheduler has it with the client in one run and not in the next, and half as many
+# connections are made. Who answers requests has the client's, which waits for the answer meanwhile.
 on_client() { ip netns exec $client taskset -c "$sending" "$@"; }
 on_server() { ip netns exec $server "$@"; }
 on_firewall() { ip netns exec $firewall "$@"; }
@@ -26,7 +26,7 @@ sending=0 filtering=1
 [ "$(nproc)" -gt 2 ] && filtering=1,2
 
 build_network() {
-	local ns end interface own
+	local ns end interface own processors what port
 	for ns in $client $firewall $server; do
 		ip netns add "$ns"
 		ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
@@ -49,9 +49,9 @@ build_network() {
 	on_firewall sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=1
 
 	on_server iperf3 -s -p 22 -D >/dev/null
-	for end in 'sink 9' 'echo 7' 'banner 2222'; do
-		# shellcheck disable=SC2086
-		ip netns exec $server taskset -c "$filtering" "$work/traffic" $end &
+	for end in "$filtering sink 9" "$sending echo 7" "$filtering banner 2222"; do
+		read -r processors what port <<<"$end"
+		ip netns exec $server taskset -c "$processors" "$work/traffic" "$what" "$port" &
 		disown
 	done
 	sleep 0.5
