@@ -2,23 +2,23 @@
 /// one are decided several at a time.
 ///
 /// A packet that finds the worker asleep costs the time of waking it, most of it on the processor of whoever sent the
-/// packet; network cards spare a host the same by holding their interrupts back ("interrupt coalescing"). It is done
-/// while many packets come, for a tenth of a millisecond. Where those who send wait for what they have sent, a request
-/// at a time, fewer packets come then; so what comes is compared, time and again, with what came without.
+/// packet; network cards spare a host the same by holding their interrupts back ("interrupt coalescing"). Where those who
+/// send wait for what they have sent, fewer packets come for it. So turns with pauses change with a window without: where
+/// more came in the window, there are no pauses for a while.
 ///
 /// Part of the packet path.
 package struct Coalescing: BitwiseCopyable {
     /// For how long packets are counted before something is changed, in nanoseconds.
-    static let windowLength: Int64 = 20_000_000
+    private static let windowLength: Int64 = 20_000_000
     /// Packets a second from which on it pays.
-    static let leastRate: Int64 = 15_000
+    private static let leastRate: Int64 = 15_000
     /// Packets for which a pause is long enough, within its limits.
     private static let wanted: Int64 = 8
     /// A pause in nanoseconds; the system's timers add up to 50 µs.
     private static let pauses: ClosedRange<Int64> = 50_000...150_000
-    /// Windows with pauses until one without is to tell again what comes then.
-    private static let windowsOfTurn = 64
-    /// How long nothing is tried after it was no gain, in nanoseconds: each time twice as long.
+    /// Windows with pauses, one after the other, that are a turn at most.
+    private static let windowsOfTurn: Int64 = 15
+    /// How long there are no pauses after they were a loss, in nanoseconds: each time twice as long.
     private static let rests: ClosedRange<Int64> = 250_000_000...4_000_000_000
 
     private let isPossible: Bool
@@ -30,12 +30,15 @@ package struct Coalescing: BitwiseCopyable {
     /// Batches of several packets.
     private var shared: Int64 = 0
 
-    /// The pause in nanoseconds while there are any; 0: packets are taken as they come.
+    /// The pause in nanoseconds during a turn; 0: packets are taken as they come.
     private var pause: Int64 = 0
-    /// Packets a second without pauses.
+    /// Packets a second in the last window without pauses.
     private var plainRate: Int64 = 0
-    private var windowsLeft = 0
-    private var hasFailed = false
+    /// The turn's windows so far, and the sum of their rates.
+    private var windows: Int64 = 0
+    private var rates: Int64 = 0
+    /// Whether the turn before was slower, which it may be by chance.
+    private var isSuspect = false
     private var restEnd: Int64 = 0
     private var rest = Self.rests.lowerBound
 
@@ -66,41 +69,35 @@ package struct Coalescing: BitwiseCopyable {
     private mutating func judge(at clock: Int64) {
         let rate = packets &* 1_000_000_000 / (clock &- start)
         let isOfBursts = bursts &* 8 > batches
-        if pause == 0 {
-            plainRate = rate
-            if isPossible && !isOfBursts && rate >= Self.leastRate && shared &* 32 >= batches && clock >= restEnd {
-                pause = min(max(Self.wanted * 1_000_000_000 / rate, Self.pauses.lowerBound), Self.pauses.upperBound)
-                windowsLeft = Self.windowsOfTurn
-                hasFailed = false
-            }
-        } else if isOfBursts {
-            giveUp(at: clock)
-        } else if rate < plainRate &* 3 / 4 {
-            // One window may be somebody else's doing.
-            if hasFailed { giveUp(at: clock) }
-            hasFailed = true
+        if pause > 0 {
+            windows += 1
+            rates &+= rate
+            if windows == Self.windowsOfTurn || rate < plainRate / 2 || isOfBursts { pause = 0 }
         } else {
-            hasFailed = false
-            windowsLeft -= 1
-            if windowsLeft == 0 {
-                pause = 0
-                rest = Self.rests.lowerBound
+            if windows > 0 { compare(with: rate, at: clock) }
+            plainRate = rate
+            if isPossible && !isOfBursts && rate >= Self.leastRate && shared &* 128 >= batches && clock >= restEnd {
+                pause = min(max(Self.wanted * 1_000_000_000 / rate, Self.pauses.lowerBound), Self.pauses.upperBound)
             }
         }
-        begin(at: clock)
-    }
-
-    private mutating func giveUp(at clock: Int64) {
-        pause = 0
-        restEnd = clock &+ rest
-        rest = min(2 * rest, Self.rests.upperBound)
-    }
-
-    private mutating func begin(at clock: Int64) {
         start = clock
         packets = 0
         batches = 0
         bursts = 0
         shared = 0
+    }
+
+    /// Compares the turn before with what came once it was over: what had become less by itself is less then too.
+    private mutating func compare(with rate: Int64, at clock: Int64) {
+        let isSlower = rates / windows < rate &* 9 / 10
+        windows = 0
+        rates = 0
+        if isSlower && isSuspect {
+            restEnd = clock &+ rest
+            rest = min(2 * rest, Self.rests.upperBound)
+        } else if !isSlower {
+            rest = Self.rests.lowerBound
+        }
+        isSuspect = isSlower
     }
 }

@@ -67,7 +67,6 @@ struct PacketLoop: ~Copyable {
 
     /// Runs until it is told to stop and the queue is empty.
     mutating func run() throws(PacketQueueError) {
-        // A batch that is not full has emptied the socket.
         var isEmpty = false
         var pause: Int64 = 0
         while true {
@@ -77,18 +76,14 @@ struct PacketLoop: ~Copyable {
             let isWaiting = isEmpty && errand == nil && !isStopping
             if isWaiting && pause > 0 { Clock.sleep(pause) }
             let count = try queue.receive(waiting: isWaiting)
-            isEmpty = count < PacketQueue.capacity
+            isEmpty = !queue.mayHaveMore
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
-            mailbox.overruns.set(queue.overruns &+ segments.overruns)
-            mailbox.lostVerdicts.set(queue.lostVerdicts &+ segments.lostVerdicts)
             guard count > 0 else {
-                unsafe filter.pointee.publishStates()
+                publish()
                 if isStopping { return }
                 continue
             }
-            pause = coalescing.note(
-                batchOf: count, isBurst: queue.packet(at: 0).isSegmentationOffload, hasEmptied: isEmpty, at: clock)
             tables.enter()
             prepare(count)
             for index in 0..<count {
@@ -96,8 +91,18 @@ struct PacketLoop: ~Copyable {
             }
             tables.leave()
             try queue.sendVerdicts()
-            unsafe filter.pointee.publishStates()
+            // What can wait for the verdicts does.
+            pause = coalescing.note(
+                batchOf: count, isBurst: queue.packet(at: 0).isSegmentationOffload, hasEmptied: isEmpty, at: clock)
+            publish()
         }
+    }
+
+    /// Tells the control thread what it may read at any time.
+    private func publish() {
+        mailbox.overruns.set(queue.overruns &+ segments.overruns)
+        mailbox.lostVerdicts.set(queue.lostVerdicts &+ segments.lostVerdicts)
+        unsafe filter.pointee.publishStates()
     }
 
     /// Prepares the packets that have come, where many states or large tables make that pay.

@@ -130,6 +130,9 @@ public struct PacketQueue: ~Copyable {
         }
     }
 
+    /// Whether the last `receive()` may have left something behind.
+    public var mayHaveMore: Bool { ring.isFull }
+
     /// Keeps a queue short that stays full, until it is empty.
     @inline(__always)
     private mutating func adjustLength() {
