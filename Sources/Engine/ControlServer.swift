@@ -67,9 +67,9 @@ struct ControlServer: ~Copyable {
 
     /// Lets clients go that have been silent for too long.
     mutating func tidy(_ epoll: borrowing Epoll) {
-        let limit = Clock.monotonic &- Self.patience
-        for client in clients where client.lastHeard < limit { try? epoll.remove(client.descriptor) }
-        clients.removeAll { $0.lastHeard < limit }
+        let now = Clock.monotonic
+        for client in clients where now - client.lastHeard > Self.patience { try? epoll.remove(client.descriptor) }
+        clients.removeAll { now - $0.lastHeard > Self.patience }
     }
 }
 
@@ -126,6 +126,8 @@ private final class Client {
             } catch {
                 output = ControlResponse(error: error.description).line()
             }
+            // To wait for an answer is not to be silent.
+            lastHeard = Clock.monotonic
         }
         return send() && !(isClosing && output.isEmpty)
     }

@@ -135,6 +135,7 @@ public final class Daemon {
             ])
         reportReady()
         workers.whileWaiting = { [unowned self] in feedWatchdog() }
+        kernelRules.whileWaiting = { [unowned self] in feedWatchdog() }
     }
 
     /// Checks the configuration and its scripts.
@@ -316,11 +317,7 @@ public final class Daemon {
     private func tick() throws {
         try workers.check()
         feedWatchdog()
-        // Idle workers are woken, so that they turn as well.
-        for worker in workers.all {
-            worker.mailbox.wakeUp()
-            log(worker.records!, of: worker)
-        }
+        for worker in workers.all { log(worker.records!, of: worker) }
         collectTables()
         tidyKernelRules()
         server.tidy(epoll)
@@ -328,6 +325,8 @@ public final class Daemon {
 
     /// Feeds it once every worker's loop has turned since the last time.
     private func feedWatchdog() {
+        // Idle workers are woken, so that they turn as well.
+        defer { for worker in workers.all { worker.mailbox.wakeUp() } }
         let turns = workers.all.map { $0.mailbox.turns.value }
         guard zip(turns, fedAtTurns).allSatisfy({ $0 != $1 }) else { return }
         fedAtTurns = turns

@@ -11,7 +11,11 @@ struct KernelListing {
     fileprivate(set) var inet6: IptablesListing?
 
     /// Asks the programs now: one backend's, or all.
-    static func now(_ backend: KernelRules.Backend?) -> KernelListing { PendingListing(backend).awaited() }
+    ///
+    /// - Parameter whileWaiting: is called every tenth of a second.
+    static func now(_ backend: KernelRules.Backend?, whileWaiting: () -> Void = {}) -> KernelListing {
+        PendingListing(backend).awaited(whileWaiting)
+    }
 
     /// The queues that the rules name; nil where there are none.
     var queues: ClosedRange<UInt16>? {
@@ -59,17 +63,17 @@ struct PendingListing: ~Copyable {
     }
 
     /// What they have printed, once they have ended.
-    consuming func awaited() -> KernelListing {
+    consuming func awaited(_ whileWaiting: () -> Void) -> KernelListing {
         var listing = KernelListing()
-        listing.nftables = Self.output(of: nft)
-        listing.inet4 = Self.output(of: inet4).map { IptablesListing($0) }
-        listing.inet6 = Self.output(of: inet6).map { IptablesListing($0) }
+        listing.nftables = Self.output(of: nft, whileWaiting)
+        listing.inet4 = Self.output(of: inet4, whileWaiting).map { IptablesListing($0) }
+        listing.inet6 = Self.output(of: inet6, whileWaiting).map { IptablesListing($0) }
         return listing
     }
 
     /// Nil where it failed, or has not ended in time.
-    private static func output(of command: consuming RunningCommand?) -> String? {
-        guard var command, command.wait(milliseconds: 10_000) == 0 else { return nil }
+    private static func output(of command: consuming RunningCommand?, _ whileWaiting: () -> Void) -> String? {
+        guard var command, command.wait(milliseconds: 10_000, whileWaiting: whileWaiting) == 0 else { return nil }
         return command.output
     }
 }

@@ -12,6 +12,8 @@ struct KernelRules {
     }
 
     private let logger: Logger
+    /// Called every tenth of a second while a program runs.
+    var whileWaiting: () -> Void = {}
     private(set) var backend: Backend?
     /// The plan that was asked for last, and what of it the kernel carries out.
     private(set) var plans: (wanted: KernelPlan, installed: KernelPlan)?
@@ -39,7 +41,7 @@ struct KernelRules {
     ///
     /// - Parameter listing: what is there, if that was asked for before.
     mutating func install(_ plan: KernelPlan, over listing: KernelListing? = nil) throws(SystemError) {
-        let listing = listing ?? .now(backend)
+        let listing = listing ?? .now(backend, whileWaiting: whileWaiting)
         if !keeps(plan, listing) { try replace(by: plan, over: listing, counters(in: listing)) }
         beforeByEntry = [:]
     }
@@ -48,7 +50,9 @@ struct KernelRules {
     ///
     /// Other rules are put in place by what is there then, so that no jump is missed and nothing counted is lost.
     mutating func install(_ plan: KernelPlan, after pending: consuming PendingListing?) throws(SystemError) {
-        guard plans?.wanted == plan, let pending, keeps(plan, pending.awaited()) else { return try install(plan) }
+        guard plans?.wanted == plan, let pending, keeps(plan, pending.awaited(whileWaiting)) else {
+            return try install(plan)
+        }
         beforeByEntry = [:]
     }
 
@@ -68,7 +72,7 @@ struct KernelRules {
     /// Puts another plan for the same configuration in place.
     mutating func update(_ plan: KernelPlan) throws(SystemError) {
         guard isUnknown || plans?.wanted != plan else { return }
-        let listing = KernelListing.now(backend)
+        let listing = KernelListing.now(backend, whileWaiting: whileWaiting)
         let counters = counters(in: listing)
         let entries = decidedByEntry(counters, since: beforeByEntry)
         try replace(by: plan, over: listing, counters)
@@ -88,7 +92,7 @@ struct KernelRules {
     }
 
     /// What the kernel has counted by the plan that is installed; nil where it cannot be read.
-    var counters: PlanCounters? { plans == nil ? nil : counters(in: .now(backend)) }
+    var counters: PlanCounters? { plans == nil ? nil : counters(in: .now(backend, whileWaiting: whileWaiting)) }
 
     private func counters(in listing: KernelListing) -> PlanCounters? {
         guard let counting, let counters = listing.counters(counting, backend) else { return nil }
@@ -121,8 +125,8 @@ struct KernelRules {
         let counters = counters
         let (decided, entries) = (decided(counters), decidedByEntry(counters, since: beforeByEntry))
         switch backend {
-        case .nftables: try Self.runNft(KernelPlan.nftablesIdle)
-        case .iptables: try Self.restore(KernelPlan.iptablesIdle, KernelPlan.iptablesIdle)
+        case .nftables: try Self.runNft(KernelPlan.nftablesIdle, whileWaiting)
+        case .iptables: try Self.restore(KernelPlan.iptablesIdle, KernelPlan.iptablesIdle, whileWaiting)
         case nil: break
         }
         // The counters went with the rules.
@@ -132,9 +136,9 @@ struct KernelRules {
 
     /// Takes away everything that `install` has put there.
     mutating func remove() throws(SystemError) {
-        let listing = KernelListing.now(backend)
+        let listing = KernelListing.now(backend, whileWaiting: whileWaiting)
         if backend == .iptables && (listing.inet4 == nil || listing.inet6 == nil) { throw Self.unlisted }
-        try Self.remove(listing)
+        try Self.remove(listing, whileWaiting)
         backend = nil
         hold(nil)
     }
@@ -153,13 +157,13 @@ struct KernelRules {
     }
 
     /// Takes away what is listed, whoever has left it.
-    static func remove(_ listing: KernelListing) throws(SystemError) {
-        if listing.nftables != nil { try runNft(KernelPlan.nftablesRemoval) }
+    static func remove(_ listing: KernelListing, _ whileWaiting: () -> Void = {}) throws(SystemError) {
+        if listing.nftables != nil { try runNft(KernelPlan.nftablesRemoval, whileWaiting) }
         for (family, listing) in [("iptables", listing.inet4), ("ip6tables", listing.inet6)] {
             guard let listing, !listing.lines.isEmpty else { continue }
             try check(
                 ["\(family)-restore"] + KernelPlan.iptablesRestoreArguments,
-                input: KernelPlan.iptablesRemoval(of: listing))
+                input: KernelPlan.iptablesRemoval(of: listing), whileWaiting)
         }
     }
 
@@ -171,12 +175,12 @@ struct KernelRules {
         isUnknown = true
         switch backend {
         case .nftables:
-            try Self.runNft(plan.nftables)
+            try Self.runNft(plan.nftables, whileWaiting)
             hold((plan, plan))
         case .iptables: hold(try restore(plan, over: listing))
         case nil:
             do throws(SystemError) {
-                try Self.runNft(plan.nftables)
+                try Self.runNft(plan.nftables, whileWaiting)
                 backend = .nftables
                 hold((plan, plan))
             } catch let nft {
@@ -187,7 +191,9 @@ struct KernelRules {
                     hold(plans)
                 } catch let iptables {
                     // Half of the rules would send packets to a queue that nobody serves.
-                    if listing.queues == nil { try? Self.remove(.now(.iptables)) }
+                    if listing.queues == nil {
+                        try? Self.remove(.now(.iptables, whileWaiting: whileWaiting), whileWaiting)
+                    }
                     throw SystemError(
                         "cannot install the kernel rules: neither by nftables (\(nft)) nor by iptables (\(iptables)); "
                             + "the kernel needs nft_queue or xt_NFQUEUE, and the box nftables or iptables")
@@ -196,7 +202,7 @@ struct KernelRules {
         }
         (before, zero) = (decided, nil)
         // At once: what somebody changes later is not as it should be.
-        let new = KernelListing.now(backend)
+        let new = KernelListing.now(backend, whileWaiting: whileWaiting)
         if self.counters(in: new) != nil { untouched = new.lines(backend) }
     }
 
@@ -205,39 +211,42 @@ struct KernelRules {
         _ plan: KernelPlan, over listing: KernelListing
     ) throws(SystemError) -> (wanted: KernelPlan, installed: KernelPlan) {
         do throws(SystemError) {
-            try Self.restore(plan, over: listing)
+            try Self.restore(plan, over: listing, whileWaiting)
             return (plan, plan)
         } catch {
             let simple = plan.queueingAll
             // What failed for one family may have been done for the other.
-            try Self.restore(simple, over: .now(.iptables))
+            try Self.restore(simple, over: .now(.iptables, whileWaiting: whileWaiting), whileWaiting)
             logger.warning("the kernel cannot decide by these rules, every packet goes to the queue: \(error)")
             return (plan, simple)
         }
     }
 
-    private static func restore(_ plan: KernelPlan, over listing: KernelListing) throws(SystemError) {
+    private static func restore(
+        _ plan: KernelPlan, over listing: KernelListing, _ whileWaiting: () -> Void
+    ) throws(SystemError) {
         guard let inet4 = listing.inet4, let inet6 = listing.inet6 else { throw unlisted }
         // Somebody may have flushed the chains that ours hang on.
-        try restore(plan.iptablesRestore(.inet4, over: inet4), plan.iptablesRestore(.inet6, over: inet6))
+        try restore(plan.iptablesRestore(.inet4, over: inet4), plan.iptablesRestore(.inet6, over: inet6), whileWaiting)
     }
 
-    private static func restore(_ inet4: String, _ inet6: String) throws(SystemError) {
+    private static func restore(_ inet4: String, _ inet6: String, _ whileWaiting: () -> Void) throws(SystemError) {
         let commands = zip(["iptables-restore", "ip6tables-restore"], [inet4, inet6]).map { program, text in
             ([program] + KernelPlan.iptablesRestoreArguments, text)
         }
-        for (command, result) in zip(commands, try Command.runTogether(commands)) { try check(result, of: command.0) }
+        let results = try Command.runTogether(commands, whileWaiting: whileWaiting)
+        for (command, result) in zip(commands, results) { try check(result, of: command.0) }
     }
 
     private static let unlisted = SystemError(
         "iptables-save or ip6tables-save does not list the table mangle, so nobody knows which rules are there")
 
-    private static func runNft(_ text: String) throws(SystemError) {
-        try check(["nft", "-f", "-"], input: text)
+    private static func runNft(_ text: String, _ whileWaiting: () -> Void) throws(SystemError) {
+        try check(["nft", "-f", "-"], input: text, whileWaiting)
     }
 
-    private static func check(_ arguments: [String], input: String = "") throws(SystemError) {
-        try check(try Command.run(arguments, input: Array(input.utf8)), of: arguments)
+    private static func check(_ arguments: [String], input: String, _ whileWaiting: () -> Void) throws(SystemError) {
+        try check(try Command.run(arguments, input: Array(input.utf8), whileWaiting: whileWaiting), of: arguments)
     }
 
     private static func check(_ result: CommandResult, of arguments: [String]) throws(SystemError) {

@@ -15,12 +15,14 @@ public struct CommandResult: Sendable, Equatable {
 public enum Command {
     /// Runs `arguments` with `input` on its standard input and waits for its end.
     ///
+    /// - Parameter whileWaiting: is called every tenth of a second.
     /// - Throws: when it cannot be started, or has not ended in time and is killed; never for its status.
     public static func run(
-        _ arguments: [String], input: [UInt8] = [], timeoutMilliseconds: UInt32 = 10_000
+        _ arguments: [String], input: [UInt8] = [], timeoutMilliseconds: UInt32 = 10_000,
+        whileWaiting: () -> Void = {}
     ) throws(SystemError) -> CommandResult {
         var command = try start(arguments, input: input)
-        guard let status = command.wait(milliseconds: timeoutMilliseconds) else {
+        guard let status = command.wait(milliseconds: timeoutMilliseconds, whileWaiting: whileWaiting) else {
             throw SystemError("\(arguments[0]) has not ended after \(timeoutMilliseconds) ms and was killed")
         }
         return CommandResult(status: status, output: command.output, errorOutput: command.errorOutput)
@@ -28,16 +30,19 @@ public enum Command {
 
     /// Runs commands at the same time, each with its input, and waits for the end of all.
     ///
-    /// - Parameter commands: each as its arguments and its input.
+    /// - Parameters:
+    ///   - commands: each as its arguments and its input.
+    ///   - whileWaiting: is called every tenth of a second.
     /// - Returns: how they ended, in the order of the commands.
     /// - Throws: as `run` does, for the first that does; those that were started are over or killed then.
     public static func runTogether(
-        _ commands: [([String], String)], timeoutMilliseconds: UInt32 = 10_000
+        _ commands: [([String], String)], timeoutMilliseconds: UInt32 = 10_000, whileWaiting: () -> Void = {}
     ) throws(SystemError) -> [CommandResult] {
         guard let (arguments, input) = commands.first else { return [] }
         var command = try start(arguments, input: Array(input.utf8))
-        let others = try runTogether(Array(commands.dropFirst()), timeoutMilliseconds: timeoutMilliseconds)
-        guard let status = command.wait(milliseconds: timeoutMilliseconds) else {
+        let others = try runTogether(
+            Array(commands.dropFirst()), timeoutMilliseconds: timeoutMilliseconds, whileWaiting: whileWaiting)
+        guard let status = command.wait(milliseconds: timeoutMilliseconds, whileWaiting: whileWaiting) else {
             throw SystemError("\(arguments[0]) has not ended after \(timeoutMilliseconds) ms and was killed")
         }
         return [CommandResult(status: status, output: command.output, errorOutput: command.errorOutput)] + others

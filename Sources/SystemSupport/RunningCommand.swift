@@ -51,17 +51,18 @@ public struct RunningCommand: ~Copyable {
 
     /// Waits for its end.
     ///
+    /// - Parameter whileWaiting: is called every tenth of a second.
     /// - Returns: the exit status, or 128 + the signal that ended it; nil: it still runs after `milliseconds`.
-    public mutating func wait(milliseconds: UInt32) -> Int32? {
+    public mutating func wait(milliseconds: UInt32, whileWaiting: () -> Void = {}) -> Int32? {
         if let status { return status }
         let deadline = Clock.monotonic + UInt64(milliseconds) * 1_000_000
         while true {
             var wait = pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)
             let now = Clock.monotonic
-            let rest = now < deadline ? CInt((deadline - now + 999_999) / 1_000_000) : 0
-            let ready = unsafe poll(&wait, 1, rest)
-            if ready == 0 { return nil }
-            if ready > 0 { break }
+            let rest = now < deadline ? min((deadline - now + 999_999) / 1_000_000, 100) : 0
+            if unsafe poll(&wait, 1, CInt(rest)) > 0 { break }
+            if now >= deadline { return nil }
+            whileWaiting()
         }
         var result: CInt = 0
         _ = try? Errno.check { unsafe waitpid(processID, &result, 0) }

@@ -33,6 +33,35 @@ extension LiveTests {
             try waitFor(until: { systemd.output.contains("STOPPING=1") }, "STOPPING")
         }
 
+        /// The kernel's programs wait for each other's locks, and for as long the control thread waits for them.
+        @Test func watchdogIsFedWhileTheKernelsProgramsTakeTheirTime() throws {
+            let network = try Network(ipv6: false)
+            let path = "\(network.folder)/notify"
+            let systemd = try network.start(on: .firewall, "socat", "-u", "UNIX-RECV:\(path)", "STDOUT")
+            try waitFor(until: { unsafe access(path, F_OK) == 0 }, "the notify socket")
+            try network.write("group default {\n\tpass all\n}\n", to: "npf.conf")
+            let daemon = try network.start(
+                on: .firewall, "env", "NOTIFY_SOCKET=\(path)", "WATCHDOG_USEC=600000",
+                "PATH=\(network.folder)/bin:\(unsafe String(cString: getenv("PATH")))", "\(Firewall.programs)/npfluad",
+                "--config", "\(network.folder)/npf.conf", "--scripts", network.folder, "--socket",
+                "\(network.folder)/control.sock")
+            try waitFor(until: { systemd.output.contains("READY=1") }, "READY: \(daemon.errorOutput)")
+            let slow = try network.write(
+                "#!/bin/sh\nsleep 2\nexec /usr/sbin/iptables-save \"$@\"\n", to: "bin/iptables-save")
+            #expect(unsafe chmod(slow, 0o755) == 0)
+            let before = systemd.output.utf8.count
+            daemon.signal(SIGHUP)
+            try waitFor(until: { systemd.output.contains("RELOADING=1") }, "RELOADING")
+            try waitFor(
+                until: { systemd.output.split(separator: "READY=1", omittingEmptySubsequences: false).count >= 3 },
+                "READY again")
+            let reload = systemd.output.dropFirst(before)
+            let feeds = reload.split(separator: "WATCHDOG=1", omittingEmptySubsequences: false).count - 1
+            #expect(feeds >= 8, "\(reload)")
+            daemon.signal(SIGTERM)
+            #expect(daemon.wait() == 0)
+        }
+
         @Test func checkSaysWhatIsWrongAndTouchesNothing() throws {
             let network = try Network(ipv6: false)
             let npfluad = "\(Firewall.programs)/npfluad"
