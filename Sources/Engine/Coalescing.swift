@@ -11,7 +11,7 @@ package struct Coalescing: BitwiseCopyable {
     /// For how long packets are counted before something is changed, in nanoseconds.
     private static let windowLength: Int64 = 20_000_000
     /// Packets a second from which on it pays.
-    private static let leastRate: Int64 = 15_000
+    private static let leastRate: Int64 = 8000
     /// Packets for which a pause is long enough, within its limits.
     private static let wanted: Int64 = 8
     /// A pause in nanoseconds; the system's timers add up to 50 µs.

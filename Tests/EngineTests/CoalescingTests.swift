@@ -106,7 +106,7 @@ import Testing
 
     @Test func whereItIsNoGainPacketsAreTakenAsTheyCome() {
         let table: [(name: String, senders: Senders, change: (inout Model) -> Void)] = [
-            ("few packets", .openLoop(rate: 10_000), { _ in }),
+            ("few packets", .openLoop(rate: 6000), { _ in }),
             ("requests, one after the other", .closedLoop(count: 1, latency: 10_000), { _ in }),
             ("packets that never meet", .paced(rate: 20_000), { _ in }),
             ("bursts", .openLoop(rate: 40_000), { $0.isBurst = true }),
