@@ -44,6 +44,8 @@ struct Npfluad: ParsableCommand {
         let options = Daemon.Options(configuration: config, scripts: scripts, socket: socket, logs: logDirectory)
         // A log that nobody reads any more is no reason to end.
         signal(SIGPIPE, SIG_IGN)
+        // Else the kernel's programs would end without a trace, and a failure pass for a success.
+        signal(SIGCHLD, SIG_DFL)
         do {
             if check {
                 try Daemon.check(options)
