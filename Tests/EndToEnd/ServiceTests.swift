@@ -5,61 +5,65 @@ import Testing
 
 extension LiveTests {
     @Suite struct ServiceTests {
-        @Test func systemdIsToldAndTheWatchdogFed() throws {
-            let network = try Network(ipv6: false)
-            let path = "\(network.folder)/notify"
-            let systemd = try network.start(on: .firewall, "socat", "-u", "UNIX-RECV:\(path)", "STDOUT")
-            try waitFor(until: { unsafe access(path, F_OK) == 0 }, "the notify socket")
-            try network.write("group default {\n\tpass all\n}\n", to: "npf.conf")
-            let daemon = try network.start(
-                on: .firewall, "env", "NOTIFY_SOCKET=\(path)", "WATCHDOG_USEC=300000", "\(Firewall.programs)/npfluad",
-                "--config", "\(network.folder)/npf.conf", "--scripts", network.folder, "--socket",
-                "\(network.folder)/control.sock")
-            try waitFor(until: { systemd.output.contains("READY=1") }, "READY: \(daemon.errorOutput)")
-            #expect(systemd.output.contains("STATUS=inspecting packets, 1 rules"), "\(systemd.output)")
-            func feeds() -> Int {
-                systemd.output.split(separator: "WATCHDOG=1", omittingEmptySubsequences: false).count - 1
+        /// A daemon, and what it tells the service manager.
+        private struct Service {
+            let network: Network
+            let manager: Background
+            let daemon: Background
+
+            /// - Parameter watchdog: the manager's patience in microseconds.
+            init(watchdog: Int) throws {
+                network = try Network(ipv6: false)
+                let path = "\(network.folder)/notify"
+                manager = try network.start(on: .firewall, "socat", "-u", "UNIX-RECV:\(path)", "STDOUT")
+                try waitFor(until: { unsafe access(path, F_OK) == 0 }, "the notify socket")
+                try network.write("group default {\n\tpass all\n}\n", to: "npf.conf")
+                daemon = try network.start(
+                    on: .firewall, "env", "NOTIFY_SOCKET=\(path)", "WATCHDOG_USEC=\(watchdog)",
+                    "PATH=\(network.folder)/bin:\(ProcessInfo.processInfo.environment["PATH"] ?? "")",
+                    "\(Firewall.programs)/npfluad", "--config", "\(network.folder)/npf.conf", "--scripts",
+                    network.folder, "--socket", "\(network.folder)/control.sock")
+                let (manager, daemon) = (manager, daemon)
+                try waitFor(until: { manager.output.contains("READY=1") }, "READY: \(daemon.errorOutput)")
             }
-            try waitFor(until: { feeds() >= 5 }, "WATCHDOG: \(systemd.output)")
-            #expect(!systemd.output.contains("RELOADING=1"))
-            daemon.signal(SIGHUP)
-            try waitFor(until: { systemd.output.contains("RELOADING=1") }, "RELOADING")
-            #expect(systemd.output.contains("MONOTONIC_USEC="))
-            try waitFor(
-                until: { systemd.output.split(separator: "READY=1", omittingEmptySubsequences: false).count >= 3 },
-                "READY again")
+
+            /// How often it has told something.
+            func count(_ words: String) -> Int {
+                manager.output.split(separator: words, omittingEmptySubsequences: false).count - 1
+            }
+
+            func reload() throws {
+                daemon.signal(SIGHUP)
+                try waitFor(until: { count("RELOADING=1") > 0 }, "RELOADING")
+                try waitFor(until: { count("READY=1") >= 2 }, "READY again")
+            }
+        }
+
+        @Test func systemdIsToldAndTheWatchdogFed() throws {
+            let service = try Service(watchdog: 300_000)
+            let (manager, daemon) = (service.manager, service.daemon)
+            #expect(manager.output.contains("STATUS=inspecting packets, 1 rules"), "\(manager.output)")
+            try waitFor(until: { service.count("WATCHDOG=1") >= 5 }, "WATCHDOG: \(manager.output)")
+            #expect(!manager.output.contains("RELOADING=1"))
+            try service.reload()
+            #expect(manager.output.contains("MONOTONIC_USEC="))
             daemon.signal(SIGTERM)
             #expect(daemon.wait() == 0)
-            try waitFor(until: { systemd.output.contains("STOPPING=1") }, "STOPPING")
+            try waitFor(until: { service.count("STOPPING=1") > 0 }, "STOPPING")
         }
 
         /// The kernel's programs wait for each other's locks, and for as long the control thread waits for them.
         @Test func watchdogIsFedWhileTheKernelsProgramsTakeTheirTime() throws {
-            let network = try Network(ipv6: false)
-            let path = "\(network.folder)/notify"
-            let systemd = try network.start(on: .firewall, "socat", "-u", "UNIX-RECV:\(path)", "STDOUT")
-            try waitFor(until: { unsafe access(path, F_OK) == 0 }, "the notify socket")
-            try network.write("group default {\n\tpass all\n}\n", to: "npf.conf")
-            let daemon = try network.start(
-                on: .firewall, "env", "NOTIFY_SOCKET=\(path)", "WATCHDOG_USEC=600000",
-                "PATH=\(network.folder)/bin:\(unsafe String(cString: getenv("PATH")))", "\(Firewall.programs)/npfluad",
-                "--config", "\(network.folder)/npf.conf", "--scripts", network.folder, "--socket",
-                "\(network.folder)/control.sock")
-            try waitFor(until: { systemd.output.contains("READY=1") }, "READY: \(daemon.errorOutput)")
-            let slow = try network.write(
+            let service = try Service(watchdog: 600_000)
+            let slow = try service.network.write(
                 "#!/bin/sh\nsleep 2\nexec /usr/sbin/iptables-save \"$@\"\n", to: "bin/iptables-save")
             #expect(unsafe chmod(slow, 0o755) == 0)
-            let before = systemd.output.utf8.count
-            daemon.signal(SIGHUP)
-            try waitFor(until: { systemd.output.contains("RELOADING=1") }, "RELOADING")
-            try waitFor(
-                until: { systemd.output.split(separator: "READY=1", omittingEmptySubsequences: false).count >= 3 },
-                "READY again")
-            let reload = systemd.output.dropFirst(before)
-            let feeds = reload.split(separator: "WATCHDOG=1", omittingEmptySubsequences: false).count - 1
-            #expect(feeds >= 8, "\(reload)")
-            daemon.signal(SIGTERM)
-            #expect(daemon.wait() == 0)
+            let before = service.count("WATCHDOG=1")
+            try service.reload()
+            let feeds = service.count("WATCHDOG=1") - before
+            #expect(feeds >= 8, "\(service.manager.output)")
+            service.daemon.signal(SIGTERM)
+            #expect(service.daemon.wait() == 0)
         }
 
         @Test func checkSaysWhatIsWrongAndTouchesNothing() throws {
