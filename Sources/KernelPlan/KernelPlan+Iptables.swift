@@ -106,11 +106,14 @@ private struct IptablesWriter {
     /// Most packets go no further than the first rules: each further rule costs a download some thousandths.
     mutating func begin(_ chain: String, option: String, for list: ItemList) {
         if !plan.filtersLoopback { add(chain, "\(option) lo -j RETURN") }
+        let isPassing = addPassing(list, chain: chain)
         if chain == KernelPlan.outbound || plan.filtersLoopback {
             add(chain, "-m mark --mark \(KernelPlan.answerMark) -j RETURN")
         }
-        for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
-        addShortcut(list, chain: chain)
+        if !isPassing {
+            for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
+            addShortcut(list, chain: chain)
+        }
         guard let marks = plan.marks else { return }
         let isMarked = "! --mark 0/\(marks.mask)"
         add(chain, "-m mark \(isMarked) -j \(KernelPlan.marked)")
@@ -122,16 +125,33 @@ private struct IptablesWriter {
     }
 
     mutating func add(_ list: ItemList, chain: String, option: String) {
-        if let marks = plan.marks {
-            // See the nftables text.
-            add(
-                chain,
-                "-p tcp --tcp-flags SYN SYN -m connmark ! --mark 0/\(marks.mask) "
-                    + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
-        }
+        addRenewal(chain)
         for (index, item) in list.items {
             add(item, at: index, chain: chain, option: option, isOfFlows: list.isOfFlows)
         }
+    }
+
+    /// See the nftables text.
+    private mutating func addRenewal(_ chain: String) {
+        guard let marks = plan.marks else { return }
+        add(
+            chain,
+            "-p tcp --tcp-flags SYN SYN -m connmark ! --mark 0/\(marks.mask) "
+                + "-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j CONNMARK --set-xmark 0/\(marks.mask)")
+    }
+
+    /// See the nftables text.
+    ///
+    /// - Returns: whether there is such a rule.
+    private mutating func addPassing(_ list: ItemList, chain: String) -> Bool {
+        guard family == .inet4, let marks = plan.marks, let last = list.passingConnections(marks) else { return false }
+        addRenewal(chain)
+        let isUnmarked = list.isInbound ? "-m mark --mark 0/\(marks.mask) " : ""
+        add(
+            chain,
+            "! -p icmp \(isUnmarked)-m connmark ! --mark \(marks.blocked)/\(marks.mask) "
+                + "-m comment --comment \"\(last.element.place)\" -j RETURN", item: last.offset)
+        return true
     }
 
     /// Packets of a flow that has passed go on their way at once.

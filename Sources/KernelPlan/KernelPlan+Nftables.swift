@@ -47,7 +47,10 @@ extension KernelPlan {
         var writer = NftablesWriter(plan: self)
         for list in lists {
             let (hook, interface) = list.isInbound ? ("inbound", "iifname") : ("outbound", "oifname")
-            if !list.isOfFlows { writer.begin(hook, interface: interface) }
+            if !list.isOfFlows {
+                let flows = lists.first { $0.isOfFlows && $0.isInbound == list.isInbound }
+                writer.begin(hook, interface: interface, for: flows ?? list)
+            }
             let chain = list.isOfFlows ? "\(hook)_flow" : hook
             for (index, item) in list.leading { writer.addLeading(item, at: index, chain, interface: interface) }
             writer.addShortcut(list, chain)
@@ -96,8 +99,9 @@ private struct NftablesWriter {
     }
 
     /// What is asked before the items.
-    mutating func begin(_ chain: String, interface: String) {
+    mutating func begin(_ chain: String, interface: String, for list: ItemList) {
         if !plan.filtersLoopback { add(chain, "\(interface) \"lo\" accept") }
+        addPassing(list, chain)
         // An answer that goes out by `lo` comes in there.
         if chain == "outbound" || plan.filtersLoopback {
             add(chain, "meta mark \(KernelPlan.answerMark) counter accept")
@@ -107,6 +111,19 @@ private struct NftablesWriter {
         add(chain, "meta mark & \(marks.mask) != 0 goto decided")
         // What a connection tracking helper expects begins with the mark of its master, whose flow it is not.
         add(chain, "ct mark & \(marks.mask) != 0 ct status & 1 == 0 goto \(chain)_flow")
+    }
+
+    /// Where nothing but a script's decision keeps a connection from passing, its packets are asked for that alone.
+    ///
+    /// What has no connection has no mark, and is not among them. A mark of the packet itself is to be gone where routes
+    /// are chosen.
+    private mutating func addPassing(_ list: ItemList, _ chain: String) {
+        guard let marks = plan.marks, let last = list.passingConnections(marks) else { return }
+        addRenewal(chain)
+        let isUnmarked = list.isInbound ? "meta mark & \(marks.mask) == 0 " : ""
+        add(
+            last.element, at: last.offset, chain,
+            "meta nfproto ipv4 meta l4proto != 1 \(isUnmarked)ct mark & \(marks.mask) != \(marks.blocked) ")
     }
 
     /// Segments of a flow that has passed go on their way at once, but what begins a connection anew.

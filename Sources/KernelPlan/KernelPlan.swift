@@ -121,6 +121,21 @@ package struct ItemList {
         return leading
     }
 
+    /// The last item, where all packets of connections but ICMP's pass by it or by another, as long as no script has
+    /// blocked them; ICMP's may be about other flows.
+    ///
+    /// Of IPv4: what connection tracking finds valid there the engine can read.
+    package func passingConnections(_ marks: Configuration.FlowMarks?) -> (offset: Int, element: PlanItem)? {
+        guard let marks, let last = items.last, last.element.match == .any, last.element.action == .accept else {
+            return nil
+        }
+        let isPassing = items.dropLast().allSatisfy { _, item in
+            item.action == .accept || item.match.isUnreadable || item.match.family == .inet6
+                || item.match == .any.marked(marks.blocked) || item.match.protocols == [1]
+        }
+        return isPassing ? last : nil
+    }
+
     /// Packets of other items are asked for these first.
     private static let mostLeading = 4
     /// The elements that a remainder is told by at most.

@@ -96,6 +96,46 @@ struct IptablesTextTests {
                 ])
     }
 
+    /// Where nothing but a script's decision keeps connections from passing, they are asked for that alone.
+    @Test func connectionsThatPassAnywayAreAskedForTheirMarkAlone() throws {
+        func rules(_ rules: String) throws -> (inet4: [String], inet6: [String], nft: [String]) {
+            let text = "procedure \"p\" { lua: call f }\ngroup default {\n\(rules)\n}\n"
+            let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
+            let plan = KernelPlan(
+                compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
+            func passing(_ family: Configuration.Family) -> [String] {
+                plan.iptablesRestore(family).split(separator: "\n").filter { $0.contains(" ! -p icmp ") }
+                    .map(String.init)
+            }
+            let nft = plan.nftables.split(separator: "\n").filter { $0.contains(" meta l4proto != 1 ") }
+            return (passing(.inet4), passing(.inet6), nft.map { String($0.dropFirst("add rule inet npflua ".count)) })
+        }
+        let isOut = "-A npflua-out ! -p icmp -m connmark ! --mark 1073741824/3221225472 "
+        let isIn = "-A npflua-in ! -p icmp -m mark --mark 0/3221225472 -m connmark ! --mark 1073741824/3221225472 "
+        let nft = "meta nfproto ipv4 meta l4proto != 1 "
+        let isUnblocked = "ct mark & 3221225472 != 1073741824 counter accept "
+
+        let out = try rules(
+            "pass all\npass in from any port 22 apply \"p\"\npass out to any port 1\nblock out proto icmp all")
+        #expect(out.inet4 == [isOut + "-m comment --comment \"npf.conf:3\" -j RETURN"])
+        #expect(out.nft == ["outbound \(nft)\(isUnblocked)comment \"npf.conf:3\""])
+        #expect(out.inet6.isEmpty, "of IPv6 the engine refuses what connection tracking does not")
+        let inbound = try rules("pass all\npass out from any port 22 apply \"p\"")
+        #expect(inbound.inet4 == [isIn + "-m comment --comment \"npf.conf:3\" -j RETURN"])
+        #expect(inbound.nft == ["inbound \(nft)meta mark & 3221225472 == 0 \(isUnblocked)comment \"npf.conf:3\""])
+
+        for other in [
+            "block out to any port 1", "pass stateful out to any port 1",
+            "pass out proto { icmp, udp } all apply \"p\"",
+            "pass stateful in to any port 1",
+        ] {
+            let none = try rules("pass all\npass in from any port 22 apply \"p\"\n\(other)")
+            #expect(none.inet4.isEmpty && none.nft.isEmpty, "\(other)")
+        }
+        #expect(try rules("pass in all\npass in from any port 22 apply \"p\"").inet4.isEmpty, "nothing goes out")
+        #expect(try rules("pass all\nblock out to any port 1").inet4.isEmpty, "there are no marks")
+    }
+
     /// What begins a connection anew, and what the engine alone can judge, is not among them.
     @Test(arguments: [Configuration.Family.inet4, .inet6])
     func leadingRulesTakeWhatGoesOn(_ family: Configuration.Family) throws {

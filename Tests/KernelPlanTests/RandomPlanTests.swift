@@ -166,6 +166,35 @@ struct RandomPlanTests {
         #expect(wrong == 0)
         #expect(shortcuts > 300 && marked > 100 && taken > 500, "\(shortcuts) \(marked) \(taken)")
     }
+
+    /// What a connection's mark alone decides the rules decide the same.
+    @Test func connectionsPassUnaskedWhereTheRulesPassThem() throws {
+        var generator = RandomConfiguration(random: SplitMix64(state: 11))
+        var (passing, taken, wrong) = (0, 0, 0)
+        for _ in 0..<20_000 {
+            let scene = try Scene(&generator)
+            for list in scene.plan.lists where list.isOfFlows {
+                let marks = scene.configuration.flowMarks
+                guard let (offset, last) = list.passingConnections(marks) else { continue }
+                passing += 1
+                #expect((list.isInbound ? scene.plan.inbound : scene.plan.outbound)[offset] == last)
+                for _ in 0..<50 {
+                    var packet = scene.packet(&generator)
+                    packet.direction = list.isInbound ? .in : .out
+                    packet.connectionMark = ([0] + marks.passed.values).randomElement(using: &generator.random)!
+                    // Connection tracking has put it together, or does not follow it.
+                    (packet.isUnreadable, packet.headers.isFragment) = (false, false)
+                    guard packet.headers.family == .ipv4, packet.headers.transportProtocol != .icmp else { continue }
+                    taken += 1
+                    if scene.allows(last, for: packet, bytes: []) { continue }
+                    wrong += 1
+                    if wrong == 1 { Issue.record("\(packet)\n\(scene.text)") }
+                }
+            }
+        }
+        #expect(wrong == 0)
+        #expect(passing > 100 && taken > 1_000, "\(passing) \(taken)")
+    }
 }
 
 extension PlanSimulator.Packet {
