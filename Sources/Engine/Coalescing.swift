@@ -1,24 +1,38 @@
-/// Says when a worker that has emptied its queue waits a moment before it looks again, so that packets that come one by
-/// one are decided several at a time.
+/// Says what a worker that has emptied its queue does before it sleeps until a packet comes.
 ///
 /// A packet that finds the worker asleep costs the time of waking it, most of it on the processor of whoever sent the
-/// packet; network cards spare a host the same by holding their interrupts back ("interrupt coalescing"). Where those who
-/// send wait for what they have sent, fewer packets come for it. So turns with pauses change with a window without: where
-/// more came in the window, there are no pauses for a while.
+/// packet; network cards spare a host the same by holding their interrupts back ("interrupt coalescing"). So where many
+/// packets come one by one the worker pauses, and decides several at a time. Where those who send wait for what they have
+/// sent, fewer packets come for it: turns with pauses change with a window without, and where more came in the window,
+/// there are no pauses for a while. Where the next packet comes sooner than any timer the worker just looks again: to be
+/// woken for each would take all its time as well, and the less of memory is in use between the processors the faster both
+/// are.
 ///
 /// Part of the packet path.
 package struct Coalescing: BitwiseCopyable {
+    /// What a worker does that has emptied its queue.
+    package enum Waiting: BitwiseCopyable, Equatable {
+        /// It sleeps until a packet comes.
+        case asleep
+        /// It looks after so many nanoseconds.
+        case pausing(Int64)
+        /// It looks again and again for so many nanoseconds, and sleeps then.
+        case polling(Int64)
+    }
+
     /// For how long packets are counted before something is changed, in nanoseconds.
     private static let windowLength: Int64 = 20_000_000
     /// Packets a second from which on it pays.
     private static let leastRate: Int64 = 8000
     /// Packets for which a pause is long enough, within its limits.
     private static let wanted: Int64 = 8
-    /// A pause in nanoseconds; the system's timers add up to 50 µs.
+    /// A pause in nanoseconds, to which the system's timers add up to 50 µs: where less is wanted the worker polls.
     private static let pauses: ClosedRange<Int64> = 50_000...150_000
-    /// Windows with pauses, one after the other, that are a turn at most.
+    /// For how long it polls, in nanoseconds: several times what lies between two packets there.
+    private static let pollLength: Int64 = 20_000
+    /// Windows of pauses or polling, one after the other, that are a turn at most.
     private static let windowsOfTurn: Int64 = 15
-    /// How long there are no pauses after they were a loss, in nanoseconds: each time twice as long.
+    /// How long there is no turn after two that were a loss, in nanoseconds, each time twice as long.
     private static let rests: ClosedRange<Int64> = 250_000_000...4_000_000_000
 
     private let isPossible: Bool
@@ -30,9 +44,9 @@ package struct Coalescing: BitwiseCopyable {
     /// Batches of several packets.
     private var shared: Int64 = 0
 
-    /// The pause in nanoseconds during a turn; 0: packets are taken as they come.
-    private var pause: Int64 = 0
-    /// Packets a second in the last window without pauses.
+    /// What the worker does during a turn; between two it sleeps.
+    private var waiting = Waiting.asleep
+    /// Packets a second in the last window between turns.
     private var plainRate: Int64 = 0
     /// The turn's windows so far, and the sum of their rates.
     private var windows: Int64 = 0
@@ -52,32 +66,32 @@ package struct Coalescing: BitwiseCopyable {
     /// - Parameters:
     ///   - count: its packets.
     ///   - isBurst: whether its first is many packets in one already (segmentation offload).
-    ///   - hasEmptied: whether it has emptied the queue.
     ///   - clock: when it came, in nanoseconds of `Clock.monotonic`.
-    /// - Returns: for how many nanoseconds to wait before the queue is looked at again; 0: not at all.
+    /// - Returns: what to do where the queue is empty.
     @inline(__always)
-    package mutating func note(batchOf count: Int, isBurst: Bool, hasEmptied: Bool, at clock: Int64) -> Int64 {
+    package mutating func note(batchOf count: Int, isBurst: Bool, at clock: Int64) -> Waiting {
         packets &+= Int64(truncatingIfNeeded: count)
         batches &+= 1
         bursts &+= isBurst ? 1 : 0
         shared &+= count > 1 ? 1 : 0
         if clock &- start >= Self.windowLength { judge(at: clock) }
-        return hasEmptied ? pause : 0
+        return waiting
     }
 
     @inline(never)
     private mutating func judge(at clock: Int64) {
         let rate = packets &* 1_000_000_000 / (clock &- start)
         let isOfBursts = bursts &* 8 > batches
-        if pause > 0 {
+        if waiting != .asleep {
             windows += 1
             rates &+= rate
-            if windows == Self.windowsOfTurn || rate < plainRate / 2 || isOfBursts { pause = 0 }
+            if windows == Self.windowsOfTurn || rate < plainRate / 2 || isOfBursts { waiting = .asleep }
         } else {
             if windows > 0 { compare(with: rate, at: clock) }
             plainRate = rate
             if isPossible && !isOfBursts && rate >= Self.leastRate && shared &* 128 >= batches && clock >= restEnd {
-                pause = min(max(Self.wanted * 1_000_000_000 / rate, Self.pauses.lowerBound), Self.pauses.upperBound)
+                let pause = min(Self.wanted * 1_000_000_000 / rate, Self.pauses.upperBound)
+                waiting = pause < Self.pauses.lowerBound ? .polling(Self.pollLength) : .pausing(pause)
             }
         }
         start = clock

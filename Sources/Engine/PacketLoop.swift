@@ -68,14 +68,13 @@ struct PacketLoop: ~Copyable {
     /// Runs until it is told to stop and the queue is empty.
     mutating func run() throws(PacketQueueError) {
         var isEmpty = false
-        var pause: Int64 = 0
+        var waiting = Coalescing.Waiting.asleep
         while true {
             mailbox.turns.add()
             if mailbox.hasMail || errand != nil { try takeMail() }
             let isStopping = mailbox.isStopping
             let isWaiting = isEmpty && errand == nil && !isStopping
-            if isWaiting && pause > 0 { Clock.sleep(pause) }
-            let count = try queue.receive(waiting: isWaiting)
+            let count = try isWaiting ? receive(after: waiting) : queue.receive()
             isEmpty = !queue.mayHaveMore
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
@@ -92,10 +91,28 @@ struct PacketLoop: ~Copyable {
             tables.leave()
             try queue.sendVerdicts()
             // What can wait for the verdicts does.
-            pause = coalescing.note(
-                batchOf: count, isBurst: queue.packet(at: 0).isSegmentationOffload, hasEmptied: isEmpty, at: clock)
+            waiting = coalescing.note(
+                batchOf: count, isBurst: queue.packet(at: 0).isSegmentationOffload, at: clock)
             publish()
         }
+    }
+
+    /// Waits until a packet comes, or somebody ends that.
+    ///
+    /// - Parameter waiting: what is done before.
+    @inline(__always)
+    private mutating func receive(after waiting: Coalescing.Waiting) throws(PacketQueueError) -> Int {
+        switch waiting {
+        case .asleep: break
+        case .pausing(let nanoseconds): Clock.sleep(nanoseconds)
+        case .polling(let nanoseconds):
+            let end = Clock.monotonic &+ UInt64(nanoseconds)
+            repeat {
+                let count = try queue.receive()
+                if count > 0 { return count }
+            } while Clock.monotonic < end
+        }
+        return try queue.receive(waiting: true)
     }
 
     /// Tells the control thread what it may read at any time.

@@ -11,6 +11,8 @@ import Testing
         case paced(rate: Double)
         /// So many at once, each some time after its last packet was decided: nanoseconds, from half to one and a half.
         case closedLoop(count: Int, latency: Int64)
+        /// So many at once, by somebody who runs where the worker does, and as long as it sleeps: nanoseconds for each.
+        case sameProcessor(count: Int, cost: Int64)
     }
 
     /// What a worker did in a time.
@@ -18,9 +20,13 @@ import Testing
         var packets = 0
         var batches = 0
         var pauses = 0
+        /// Times that it has begun to look again and again.
+        var polls = 0
 
         static func - (a: Work, b: Work) -> Work {
-            Work(packets: a.packets - b.packets, batches: a.batches - b.batches, pauses: a.pauses - b.pauses)
+            Work(
+                packets: a.packets - b.packets, batches: a.batches - b.batches, pauses: a.pauses - b.pauses,
+                polls: a.polls - b.polls)
         }
     }
 
@@ -30,6 +36,7 @@ import Testing
         var packetCost: Int64 = 1500
         private let batchCost: Int64 = 4000
         private let wakeCost: Int64 = 6000
+        private let lookCost: Int64 = 500
         private let timerSlack: Int64 = 50_000
 
         var coalescing: Coalescing
@@ -53,7 +60,7 @@ import Testing
             switch senders {
             case .openLoop(let rate): Int64(2 * uniform() * 1e9 / rate)
             case .paced(let rate): Int64(1e9 / rate)
-            case .closedLoop: nil
+            case .closedLoop, .sameProcessor: nil
             }
         }
 
@@ -63,7 +70,7 @@ import Testing
             let (before, end) = (work, clock + milliseconds * 1_000_000)
             arrivals = []
             if case .closedLoop(let count, _) = senders { arrivals = Array(repeating: clock, count: count) }
-            var next = clock
+            var (next, pollEnd) = (clock, clock)
             while clock < end {
                 while next <= clock, let gap = gap(senders) {
                     next += gap
@@ -71,12 +78,17 @@ import Testing
                 }
                 var count = arrivals.prefix(PacketQueue.capacity).prefix { $0 <= clock }.count
                 if count == 0 {
-                    clock = max(clock, arrivals[0]) + wakeCost
+                    if case .sameProcessor(let count, let cost) = senders {
+                        clock = max(clock, pollEnd) + Int64(count) * cost
+                        arrivals = Array(repeating: clock, count: count)
+                    }
+                    let isPolled = arrivals[0] > clock && arrivals[0] <= pollEnd
+                    clock = max(clock, arrivals[0]) + (isPolled ? lookCost : wakeCost)
                     count = arrivals.prefix(PacketQueue.capacity).prefix { $0 <= clock }.count
                 }
                 arrivals.removeFirst(count)
                 let hasEmptied = count < PacketQueue.capacity
-                let pause = coalescing.note(batchOf: count, isBurst: isBurst, hasEmptied: hasEmptied, at: clock)
+                let waiting = coalescing.note(batchOf: count, isBurst: isBurst, at: clock)
                 clock += batchCost + Int64(count) * packetCost
                 if case .closedLoop(_, let latency) = senders {
                     for _ in 0..<count { arrivals.append(clock + Int64((0.5 + uniform()) * Double(latency))) }
@@ -84,10 +96,16 @@ import Testing
                 }
                 work.packets += count
                 work.batches += 1
-                if pause > 0 {
-                    #expect(hasEmptied && pause <= 150_000)
+                guard hasEmptied else { continue }
+                switch waiting {
+                case .asleep: break
+                case .pausing(let nanoseconds):
+                    #expect(50_000...150_000 ~= nanoseconds)
                     work.pauses += 1
-                    clock += pause + timerSlack
+                    clock += nanoseconds + timerSlack
+                case .polling(let nanoseconds):
+                    work.polls += 1
+                    pollEnd = clock + nanoseconds
                 }
             }
             return work - before
@@ -104,6 +122,32 @@ import Testing
         }
     }
 
+    /// To be woken for each packet would take a worker's time as well.
+    @Test func whereTheNextPacketComesSoonerThanATimerThePausesEnd() {
+        for senders in [Senders.openLoop(rate: 170_000), .openLoop(rate: 230_000)] {
+            var (model, plain) = (Model(), Model(queueLength: 1))
+            model.run(senders, milliseconds: 100)
+            plain.run(senders, milliseconds: 100)
+            let (work, without) = (model.run(senders, milliseconds: 1000), plain.run(senders, milliseconds: 1000))
+            #expect(work.pauses == 0 && work.polls > 10_000, "\(work)")
+            #expect(work.packets > without.packets - 100, "\(work), \(without)")
+            #expect(work.packets * without.batches < without.packets * work.batches, "fewer wait: \(work), \(without)")
+            // They come back with what they are good for.
+            model.run(.openLoop(rate: 60_000), milliseconds: 500)
+            #expect(model.run(.openLoop(rate: 60_000), milliseconds: 500).pauses > 1000)
+        }
+    }
+
+    @Test func whoSendsOnTheWorkersProcessorIsNotKeptFromIt() {
+        let senders = Senders.sameProcessor(count: 20, cost: 1000)
+        var (model, plain) = (Model(), Model(queueLength: 1))
+        model.run(senders, milliseconds: 1000)
+        plain.run(senders, milliseconds: 1000)
+        let (work, without) = (model.run(senders, milliseconds: 10_000), plain.run(senders, milliseconds: 10_000))
+        #expect(work.polls > 0, "it is tried")
+        #expect(Double(work.packets) > 0.96 * Double(without.packets), "\(work), \(without)")
+    }
+
     @Test func whereItIsNoGainPacketsAreTakenAsTheyCome() {
         let table: [(name: String, senders: Senders, change: (inout Model) -> Void)] = [
             ("few packets", .openLoop(rate: 6000), { _ in }),
@@ -117,7 +161,7 @@ import Testing
             var model = Model()
             change(&model)
             let work = model.run(senders, milliseconds: 3000)
-            #expect(work.pauses == 0, "\(name): \(work)")
+            #expect(work.pauses + work.polls == 0, "\(name): \(work)")
         }
     }
 
@@ -129,7 +173,7 @@ import Testing
         model.run(senders, milliseconds: 1000)
         plain.run(senders, milliseconds: 1000)
         let (work, without) = (model.run(senders, milliseconds: 10_000), plain.run(senders, milliseconds: 10_000))
-        #expect(work.pauses > 0, "it is tried")
+        #expect(work.pauses + work.polls > 0, "it is tried")
         #expect(Double(work.packets) > 0.96 * Double(without.packets), "\(work), \(without)")
     }
 
