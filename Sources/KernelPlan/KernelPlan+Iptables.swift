@@ -62,7 +62,6 @@ extension KernelPlan {
             let (hook, option) = list.isInbound ? (Self.inbound, "-i") : (Self.outbound, "-o")
             let flows = lists.first { $0.isOfFlows && $0.isInbound == list.isInbound }
             writer.begin(hook, option: option, for: flows ?? list)
-            writer.addRenewed(list, chain: hook)
             writer.add(list, chain: hook, option: option)
             if let flows { writer.add(flows, chain: hook + Self.flowSuffix, option: option) }
         }
@@ -103,17 +102,20 @@ private struct IptablesWriter {
 
     /// What is asked before a hook's items; see the nftables text.
     ///
-    /// Most packets go no further than the first rules: each further rule costs a download some thousandths.
+    /// Most packets go no further than the first rules, and each further criterion costs a download a thousandth: what is
+    /// asked here is asked once more in its turn, with its remark, which is a criterion to the kernel.
     mutating func begin(_ chain: String, option: String, for list: ItemList) {
+        let passing = family == .inet4 ? list.passingConnections(plan.marks) : nil
+        if passing == nil {
+            // What comes by `lo` has no mark.
+            for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
+        }
         if !plan.filtersLoopback { add(chain, "\(option) lo -j RETURN") }
-        let isPassing = addPassing(list, chain: chain)
+        if let passing { addPassing(passing.element, at: passing.offset, chain: chain, isInbound: list.isInbound) }
         if chain == KernelPlan.outbound || plan.filtersLoopback {
             add(chain, "-m mark --mark \(KernelPlan.answerMark) -j RETURN")
         }
-        if !isPassing {
-            for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
-            addShortcut(list, chain: chain)
-        }
+        if passing == nil { addShortcut(list, chain: chain) }
         guard let marks = plan.marks else { return }
         let isMarked = "! --mark 0/\(marks.mask)"
         add(chain, "-m mark \(isMarked) -j \(KernelPlan.marked)")
@@ -126,6 +128,7 @@ private struct IptablesWriter {
 
     mutating func add(_ list: ItemList, chain: String, option: String) {
         addRenewal(chain)
+        if !list.isOfFlows { addRenewed(list, chain: chain) }
         for (index, item) in list.items {
             add(item, at: index, chain: chain, option: option, isOfFlows: list.isOfFlows)
         }
@@ -141,30 +144,33 @@ private struct IptablesWriter {
     }
 
     /// See the nftables text.
-    ///
-    /// - Returns: whether there is such a rule.
-    private mutating func addPassing(_ list: ItemList, chain: String) -> Bool {
-        guard family == .inet4, let marks = plan.marks, let last = list.passingConnections(marks) else { return false }
+    private mutating func addPassing(_ item: PlanItem, at index: Int, chain: String, isInbound: Bool) {
+        guard let marks = plan.marks else { return }
         addRenewal(chain)
-        let isUnmarked = list.isInbound ? "-m mark --mark 0/\(marks.mask) " : ""
+        let isUnmarked = isInbound ? "-m mark --mark 0/\(marks.mask) " : ""
         add(
-            chain,
-            "! -p icmp \(isUnmarked)-m connmark ! --mark \(marks.blocked)/\(marks.mask) "
-                + "-m comment --comment \"\(last.element.place)\" -j RETURN", item: last.offset)
-        return true
+            chain, "! -p icmp \(isUnmarked)-m connmark ! --mark \(marks.blocked)/\(marks.mask) -j RETURN",
+            item: index)
     }
 
     /// Packets of a flow that has passed go on their way at once.
     private mutating func addLeading(_ item: PlanItem, at index: Int, chain: String, option: String) {
-        guard item.match.family == nil || item.match.family == family, let marks = plan.marks,
-            let alternatives = expressed(item.match, option: option), alternatives.count <= 2,
-            let program = PlanBytecode.remainder(PlanRemainder(), family, without: Self.syn)
-        else { return }
-        for criteria in alternatives {
+        guard item.match.family == nil || item.match.family == family, let marks = plan.marks else { return }
+        let isUnmarked = "-m mark --mark 0/\(marks.mask) "
+        // A segment of a connection is no fragment, and behind what headers ever it stands it is the connection's. What a
+        // helper expects has lost its master's mark with its SYN.
+        if let match = item.match.narrowed(to: [6])?.withoutSYN, let criteria = expressed(match, option: option),
+            criteria.count == 1
+        {
+            add(chain, "\(criteria[0])\(isUnmarked)-j \(target(of: item.action))", item: index)
+        }
+        if let match = item.match.narrowed(to: [17]), let criteria = expressed(match, option: option),
+            criteria.count == 1, let program = PlanBytecode.remainder(PlanRemainder(), family, without: 0)
+        {
             add(
                 chain,
-                "-m mark --mark 0/\(marks.mask) \(criteria)-m conntrack ! --ctstatus EXPECTED "
-                    + decision(of: item, program), item: index)
+                criteria[0] + isUnmarked + "-m conntrack ! --ctstatus EXPECTED " + decision(of: item, program),
+                item: index)
         }
     }
 
@@ -181,8 +187,8 @@ private struct IptablesWriter {
         add(chain, isValid + decision(of: last.element, program), item: last.offset)
     }
 
-    /// The same for what begins a connection, where many rules stand before the last.
-    mutating func addRenewed(_ list: ItemList, chain: String) {
+    /// The same for what begins a connection, where many rules stand before the last, once it has lost its mark.
+    private mutating func addRenewed(_ list: ItemList, chain: String) {
         guard plan.marks != nil, list.items.count > 6, let last = list.items.last,
             let remainder = list.remainder(family, plan.marks), remainder.protocols.contains(6),
             let program = PlanBytecode.remainder(remainder, family, without: 0)
@@ -197,7 +203,7 @@ private struct IptablesWriter {
     private static let syn: UInt8 = 2
 
     private func decision(of item: PlanItem, _ program: String) -> String {
-        "-m bpf --bytecode \"\(program)\" -m comment --comment \"\(item.place)\" -j \(target(of: item.action))"
+        "-m bpf --bytecode \"\(program)\" -j \(target(of: item.action))"
     }
 
     private mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String, isOfFlows: Bool) {

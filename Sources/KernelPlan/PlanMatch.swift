@@ -62,6 +62,17 @@ public struct PlanMatch: Sendable, Hashable {
         return match
     }
 
+    /// The same for segments without SYN; nil where there are none.
+    var withoutSYN: PlanMatch? {
+        let syn: UInt8 = 2
+        var match = self
+        var flags = flags ?? PlanFlags(match: 0, mask: 0)
+        guard flags.match & syn == 0 else { return nil }
+        flags.mask |= syn
+        match.flags = flags
+        return match
+    }
+
     /// Whether no packet matches both, as far as interface, family, protocol, mark, addresses and ports tell.
     func isApart(from other: PlanMatch) -> Bool {
         func differ<Value: Equatable>(_ path: KeyPath<PlanMatch, Value?>) -> Bool {

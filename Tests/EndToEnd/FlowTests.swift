@@ -125,6 +125,40 @@ extension LiveTests {
             #expect(try firewall.counter("passed after inspection") == first)
         }
 
+        /// The kernel gives it the mark of the connection that has announced it.
+        @Test func whatAnotherConnectionHasAnnouncedIsLookedAt() throws {
+            let network = try Network(ipv6: false)
+            let rules = """
+                procedure "p" { lua: call filter }
+                group default {
+                \tpass all
+                \tpass proto tcp from any port { 21, 22 } apply "p"
+                }
+
+                """
+            let firewall = try Firewall(network, rules: rules, scripts: Self.scripts)
+            try network.run(
+                on: .firewall, "iptables", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "21", "-j", "CT",
+                "--helper", "ftp")
+            let isExpected = ["FORWARD", "-m", "conntrack", "--ctstatus", "EXPECTED"]
+            try network.run(on: .firewall, ["iptables", "-t", "mangle", "-A"] + isExpected)
+            let address = Network.server4.replacing(".", with: ",")
+            let session = try network.write(
+                "printf '220 open\\r\\n'; sleep 0.5; printf '227 Entering Passive Mode (\(address),0,22)\\r\\n'; sleep 9",
+                to: "session")
+            try network.start(on: .server, "socat", "TCP4-LISTEN:21,reuseaddr", "EXEC:sh \(session)")
+            try waitFor(until: { try network.listens(.server, "tcp", 21) }, "the server")
+            let client = try network.start(on: .client, "socat", "-u", "TCP:\(Network.server4):21", "-")
+            try waitFor(until: { client.output.contains("227") }, "the announcement")
+            #expect(try firewall.counter("decisions given to the kernel") == 1, "what announces it has passed")
+
+            try network.serve(banner: "bad", port: 22)
+            #expect(try network.ask(Network.server4, port: 22) == "")
+            let counted = try network.run(on: .firewall, "iptables", "-t", "mangle", "-L", "FORWARD", "-vxn").output
+            let packets = counted.split(separator: "\n").last?.split(separator: " ").first.flatMap { Int($0) } ?? 0
+            #expect(packets >= 3, "it was announced: \(counted)")
+        }
+
         @Test(arguments: [rules, oneScript])
         func connectionBegunBeforeTheOldOneHasEndedIsLookedAtAnew(_ rules: String) throws {
             let network = try Network(ipv6: false)
