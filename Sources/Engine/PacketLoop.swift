@@ -74,11 +74,12 @@ struct PacketLoop: ~Copyable {
             if mailbox.hasMail || errand != nil { try takeMail() }
             let isStopping = mailbox.isStopping
             let isWaiting = isEmpty && errand == nil && !isStopping
-            let count = try isWaiting ? receive(after: waiting) : queue.receive()
+            let count = try isWaiting ? queue.receive(after: waiting) : queue.receive()
             isEmpty = !queue.mayHaveMore
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
             guard count > 0 else {
+                waiting = .asleep
                 publish()
                 if isStopping { return }
                 continue
@@ -95,24 +96,6 @@ struct PacketLoop: ~Copyable {
                 batchOf: count, isBurst: queue.packet(at: 0).isSegmentationOffload, at: clock)
             publish()
         }
-    }
-
-    /// Waits until a packet comes, or somebody ends that.
-    ///
-    /// - Parameter waiting: what is done before.
-    @inline(__always)
-    private mutating func receive(after waiting: Coalescing.Waiting) throws(PacketQueueError) -> Int {
-        switch waiting {
-        case .asleep: break
-        case .pausing(let nanoseconds): Clock.sleep(nanoseconds)
-        case .polling(let nanoseconds):
-            let end = Clock.monotonic &+ UInt64(nanoseconds)
-            repeat {
-                let count = try queue.receive()
-                if count > 0 { return count }
-            } while Clock.monotonic < end
-        }
-        return try queue.receive(waiting: true)
     }
 
     /// Tells the control thread what it may read at any time.

@@ -39,6 +39,7 @@ extension KernelPlan {
         filtersLoopback = compiler.namesLoopback
         self.marks = compiler.usesMarks ? marks : nil
         states = compiler.states
+        dropsIPv4Options = compiler.dropsIPv4Options
         let allStates = states.union(formerStates)
         let concernsFlows = !allStates.isEmpty || !compiler.decidedFlows.isEmpty || compiler.usesMarks
 

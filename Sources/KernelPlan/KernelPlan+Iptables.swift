@@ -105,9 +105,9 @@ private struct IptablesWriter {
     /// Most packets go no further than the first rules, and each further criterion costs a download a thousandth: what is
     /// asked here is asked once more in its turn, with its remark, which is a criterion to the kernel.
     mutating func begin(_ chain: String, option: String, for list: ItemList) {
-        let passing = family == .inet4 ? list.passingConnections(plan.marks) : nil
+        let passing = family == .inet4 ? plan.passingConnections(list) : nil
         if passing == nil {
-            // What comes by `lo` has no mark.
+            // What comes by `lo` has no mark of ours, and passes in either way.
             for (index, item) in list.leading { addLeading(item, at: index, chain: chain, option: option) }
         }
         if !plan.filtersLoopback { add(chain, "\(option) lo -j RETURN") }
@@ -155,22 +155,17 @@ private struct IptablesWriter {
 
     /// Packets of a flow that has passed go on their way at once.
     private mutating func addLeading(_ item: PlanItem, at index: Int, chain: String, option: String) {
-        guard item.match.family == nil || item.match.family == family, let marks = plan.marks else { return }
-        let isUnmarked = "-m mark --mark 0/\(marks.mask) "
-        // A segment of a connection is no fragment, and behind what headers ever it stands it is the connection's. What a
-        // helper expects has lost its master's mark with its SYN.
-        if let match = item.match.narrowed(to: [6])?.withoutSYN, let criteria = expressed(match, option: option),
-            criteria.count == 1
-        {
-            add(chain, "\(criteria[0])\(isUnmarked)-j \(target(of: item.action))", item: index)
-        }
-        if let match = item.match.narrowed(to: [17]), let criteria = expressed(match, option: option),
-            criteria.count == 1, let program = PlanBytecode.remainder(PlanRemainder(), family, without: 0)
-        {
-            add(
-                chain,
-                criteria[0] + isUnmarked + "-m conntrack ! --ctstatus EXPECTED " + decision(of: item, program),
-                item: index)
+        guard item.match.family == nil || item.match.family == family, let marks = plan.marks,
+            let program = PlanBytecode.remainder(PlanRemainder(), family, without: 0)
+        else { return }
+        let isOwn = "-m mark --mark 0/\(marks.mask) -m conntrack ! --ctstatus EXPECTED "
+        // A valid segment of IPv4 is no fragment, and the engine can read it whatever options it has; of IPv6 it may not.
+        let isReadable = family == .inet4 && !plan.dropsIPv4Options
+        for match in [item.match.narrowed(to: [6])?.withoutSYN, item.match.narrowed(to: [17])] {
+            guard let match, let criteria = expressed(match, option: option), criteria.count == 1 else { continue }
+            let decision =
+                isReadable && match.protocols == [6] ? "-j \(target(of: item.action))" : decision(of: item, program)
+            add(chain, criteria[0] + isOwn + decision, item: index)
         }
     }
 

@@ -118,7 +118,7 @@ private struct NftablesWriter {
     /// What has no connection has no mark, and is not among them. A mark of the packet itself is to be gone where routes
     /// are chosen.
     private mutating func addPassing(_ list: ItemList, _ chain: String) {
-        guard let marks = plan.marks, let last = list.passingConnections(marks) else { return }
+        guard let marks = plan.marks, let last = plan.passingConnections(list) else { return }
         addRenewal(chain)
         let isUnmarked = list.isInbound ? "meta mark & \(marks.mask) == 0 " : ""
         add(

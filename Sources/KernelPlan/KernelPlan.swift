@@ -25,6 +25,8 @@ public struct KernelPlan: Sendable, Equatable {
     ///
     /// States outlive their rules: a plan for other rules must know them as long as there may be some.
     public var states: PlanStates
+    /// Whether IPv4 packets with options are dropped, whatever they belong to.
+    public var dropsIPv4Options: Bool
 
     /// The plan that sends all packets to these queues.
     public init(queues: ClosedRange<UInt16>, failOpen: Bool) {
@@ -34,6 +36,7 @@ public struct KernelPlan: Sendable, Equatable {
         let all = PlanItem(match: .any, action: .queue, entry: nil, place: "npflua", text: "all packets")
         (inbound, outbound) = ([all], [all])
         states = PlanStates()
+        dropsIPv4Options = false
     }
 
     /// The same plan with all packets sent to the queues, for a kernel that cannot carry it out.
@@ -57,6 +60,21 @@ public struct KernelPlan: Sendable, Equatable {
                 ItemList(isInbound: isInbound, isOfFlows: true, items: items),
             ]
         }
+    }
+
+    /// The last item of a list, where it is the one about all packets of connections but ICMP's, which may concern other
+    /// flows, and has them pass as long as no script has blocked them.
+    ///
+    /// Of IPv4: what connection tracking finds valid there the engine can read.
+    package func passingConnections(_ list: ItemList) -> (offset: Int, element: PlanItem)? {
+        guard let marks, !dropsIPv4Options, let last = list.items.last,
+            last.element.match == .any, last.element.action == .accept
+        else { return nil }
+        let isAlone = list.items.dropLast().allSatisfy { _, item in
+            item.match.isUnreadable || item.match.family == .inet6 || item.match == .any.marked(marks.blocked)
+                || item.match.protocols == [1]
+        }
+        return isAlone ? last : nil
     }
 
     /// The TCP flags of segments that come even if they have no payload.
@@ -119,21 +137,6 @@ package struct ItemList {
             leading.append((offset, item))
         }
         return leading
-    }
-
-    /// The last item, where all packets of connections but ICMP's pass by it or by another, as long as no script has
-    /// blocked them; ICMP's may be about other flows.
-    ///
-    /// Of IPv4: what connection tracking finds valid there the engine can read.
-    package func passingConnections(_ marks: Configuration.FlowMarks?) -> (offset: Int, element: PlanItem)? {
-        guard let marks, let last = items.last, last.element.match == .any, last.element.action == .accept else {
-            return nil
-        }
-        let isPassing = items.dropLast().allSatisfy { _, item in
-            item.action == .accept || item.match.isUnreadable || item.match.family == .inet6
-                || item.match == .any.marked(marks.blocked) || item.match.protocols == [1]
-        }
-        return isPassing ? last : nil
     }
 
     /// Packets of other items are asked for these first.

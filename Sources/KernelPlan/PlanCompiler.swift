@@ -162,6 +162,9 @@ struct PlanCompiler {
         }
     }
 
+    /// Whether IPv4 packets with options are dropped before any rule sees them.
+    var dropsIPv4Options: Bool { configuration.value(of: .ip4DropOptions) == 1 }
+
     /// `file:line`, without the file's folder and what the kernel's programs would not take in a comment.
     private static func place(_ location: SourceLocation) -> String {
         let name = location.file.split(separator: "/").last ?? "npf.conf"

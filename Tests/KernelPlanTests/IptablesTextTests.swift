@@ -68,8 +68,7 @@ struct IptablesTextTests {
             let plan = KernelPlan(
                 compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
             for (family, expected) in [(Configuration.Family.inet4, inet4), (.inet6, inet6)] {
-                // What leads is said once more in its turn.
-                let rules = Self.rules(plan.iptablesRestore(family)).filter { !$0.hasPrefix("-m mark ") }
+                let rules = Self.rules(plan.iptablesRestore(family))
                 #expect(rules == expected, "\(rule), \(family)")
             }
         }
@@ -92,8 +91,10 @@ struct IptablesTextTests {
 
     /// Where nothing but a script's decision keeps connections from passing, they are asked for that alone.
     @Test func connectionsThatPassAnywayAreAskedForTheirMarkAlone() throws {
-        func rules(_ rules: String) throws -> (inet4: [String], inet6: [String], nft: [String]) {
-            let text = "procedure \"p\" { lua: call f }\ngroup default {\n\(rules)\n}\n"
+        func rules(
+            _ rules: String, settings: String = ""
+        ) throws -> (inet4: [String], inet6: [String], nft: [String]) {
+            let text = "\(settings)procedure \"p\" { lua: call f }\ngroup default {\n\(rules)\n}\n"
             let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
             let plan = KernelPlan(
                 compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
@@ -110,7 +111,8 @@ struct IptablesTextTests {
         let isUnblocked = "ct mark & 3221225472 != 1073741824 counter accept "
 
         let out = try rules(
-            "pass all\npass in from any port 22 apply \"p\"\npass out to any port 1\nblock out proto icmp all")
+            "pass all\npass in from any port 22 apply \"p\"\npass out proto icmp icmp-type 0 all\nblock out proto icmp all"
+        )
         #expect(out.inet4 == [isOut + "-j RETURN"])
         #expect(out.nft == ["outbound \(nft)\(isUnblocked)comment \"npf.conf:3\""])
         #expect(out.inet6.isEmpty, "of IPv6 the engine refuses what connection tracking does not")
@@ -119,7 +121,8 @@ struct IptablesTextTests {
         #expect(inbound.nft == ["inbound \(nft)meta mark & 3221225472 == 0 \(isUnblocked)comment \"npf.conf:3\""])
 
         for other in [
-            "block out to any port 1", "pass stateful out to any port 1",
+            "block out to any port 1", "block out proto icmp all\npass out to any port 1",
+            "pass stateful out to any port 1",
             "pass out proto { icmp, udp } all apply \"p\"",
             "pass stateful in to any port 1",
         ] {
@@ -128,38 +131,50 @@ struct IptablesTextTests {
         }
         #expect(try rules("pass in all\npass in from any port 22 apply \"p\"").inet4.isEmpty, "nothing goes out")
         #expect(try rules("pass all\nblock out to any port 1").inet4.isEmpty, "there are no marks")
+        let passing = "pass all\npass in from any port 22 apply \"p\""
+        for (setting, count) in [("set ip4.drop_options on\n", 0), ("set ip6.drop_options on\n", 1)] {
+            let some = try rules(passing, settings: setting)
+            #expect(some.inet4.count == count && some.nft.count == count, "\(setting)")
+        }
     }
 
     /// Packets of flows that have passed come first, but not what begins a connection anew, or its master has the mark of.
     @Test(arguments: [Configuration.Family.inet4, .inet6])
     func leadingRulesTakeWhatGoesOn(_ family: Configuration.Family) throws {
-        func leading(_ rule: String) throws -> [Substring] {
-            let text = "procedure \"p\" { lua: call f }\ngroup default {\npass in \(rule) apply \"p\"\n}\n"
+        func leading(_ rule: String, settings: String = "") throws -> [Substring] {
+            let text = "\(settings)procedure \"p\" { lua: call f }\ngroup default {\npass in \(rule) apply \"p\"\n}\n"
             let configuration = try Configuration(parsing: Array(text.utf8), file: "npf.conf")
             let plan = KernelPlan(
                 compiling: configuration, marks: configuration.flowMarks, queues: 7...8, failOpen: false)
             return plan.iptablesRestore(family).split(separator: "\n").filter { $0.hasPrefix("-A npflua-in ") }
                 .prefix { !$0.hasPrefix("-A npflua-in -i lo ") }
         }
-        let isPassed = "-m connmark --mark 2147483648/3221225472 -m mark --mark 0/3221225472 "
-        #expect(
-            try leading("proto tcp to any port 22")
-                == ["-A npflua-in -p 6 -m tcp --dport 22 -m tcp --tcp-flags SYN NONE \(isPassed)-j RETURN"])
-        #expect(
-            try leading("proto tcp flags A/AF all")
-                == ["-A npflua-in -p 6 -m tcp --tcp-flags FIN,SYN,ACK ACK \(isPassed)-j RETURN"])
+        let isPassed =
+            "-m connmark --mark 2147483648/3221225472 -m mark --mark 0/3221225472 -m conntrack ! --ctstatus EXPECTED "
+        for (rule, criteria) in [
+            ("proto tcp to any port 22", "-p 6 -m tcp --dport 22 -m tcp --tcp-flags SYN NONE "),
+            ("proto tcp flags A/AF all", "-p 6 -m tcp --tcp-flags FIN,SYN,ACK ACK "),
+        ] {
+            let rules = try leading(rule)
+            #expect(rules.count == 1)
+            #expect(rules[0].hasPrefix("-A npflua-in \(criteria)\(isPassed)-"), "\(rules[0])")
+            // Of IPv6 the engine refuses what connection tracking does not.
+            #expect(rules[0].hasSuffix("EXPECTED -j RETURN") == (family == .inet4), "\(rules[0])")
+        }
         #expect(try leading("proto tcp flags S/SA all").isEmpty)
 
-        let both = try leading("to any port 53")
-        try #require(both.count == 2)
-        #expect(both[0].hasPrefix("-A npflua-in -p 6 -m tcp --dport 53 -m tcp --tcp-flags SYN NONE "))
-        let start = "-A npflua-in -p 17 -m udp --dport 53 \(isPassed)-m conntrack ! --ctstatus EXPECTED -m bpf "
-        #expect(both[1].hasPrefix(start), "\(both[1])")
-        let program = try Bytecode(inRule: both[1])
-        let datagram = udp([1])
-        #expect(program.accepts(family == .inet4 ? ipv4(.udp, datagram) : ipv6(.udp, datagram)))
-        #expect(!program.accepts(ipv4(.udp, datagram, options: .zeros(4))))
-        #expect(!program.accepts(ipv6(.hopByHop, extensionHeader(next: .udp) + datagram)))
+        let programs = try [
+            #require(leading("to any port 22").last),
+            #require(leading("proto tcp to any port 22", settings: "set ip4.drop_options on\n").last),
+        ]
+        #expect(programs[0].hasPrefix("-A npflua-in -p 17 -m udp --dport 22 \(isPassed)-m bpf "), "\(programs[0])")
+        for (text, proto) in zip(programs, [IPProtocol.udp, .tcp]) {
+            let program = try Bytecode(inRule: text)
+            let transport = proto == .tcp ? tcp(.ack) : udp([1])
+            #expect(program.accepts(family == .inet4 ? ipv4(proto, transport) : ipv6(proto, transport)))
+            #expect(!program.accepts(ipv4(proto, transport, options: .zeros(4))))
+            #expect(!program.accepts(ipv6(.hopByHop, extensionHeader(next: proto) + transport)))
+        }
     }
 
     /// The daemon is told of a connection's first contents wherever they may be queued.
