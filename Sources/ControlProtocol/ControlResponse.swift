@@ -12,8 +12,8 @@ public struct ControlResponse: Codable, Sendable, Hashable {
     public var statistics: StatisticsReport?
     /// The answer to `lua-list`.
     public var states: [LuaStateReport]?
-    /// The answer to `rule` and `table`, lines as they are to be shown, and to `kernel-text`, the texts for nft,
-    /// iptables-restore and ip6tables-restore.
+    /// The answer to `rule` and `table`, lines as they are to be shown, to `reload`, the warnings, and to `kernel-text`, the
+    /// texts for nft, iptables-restore and ip6tables-restore.
     public var lines: [String]?
     /// The answer to `connections`.
     public var connections: [ConnectionReport]?

@@ -14,7 +14,7 @@ extension Daemon {
         var response = ControlResponse()
         do {
             switch request.command {
-            case .reload: try reload(request.file)
+            case .reload: response.lines = try reload(request.file)
             case .start: try inspect(true)
             case .stop: try inspect(false)
             case .flush: try reload { .empty(keeping: configuration) }
@@ -37,13 +37,15 @@ extension Daemon {
         return response
     }
 
-    private func reload(_ file: ControlRequest.File?) throws {
-        guard let file else { return try reload { try Self.load(options, after: configuration) } }
+    /// - Returns: the warnings of what is loaded.
+    private func reload(_ file: ControlRequest.File?) throws -> [String] {
         try reload {
-            try LoadedConfiguration(
+            guard let file else { return try Self.load(options, after: configuration) }
+            return try LoadedConfiguration(
                 text: Array(file.text.utf8), file: file.name, scripts: ScriptDirectory(path: options.scripts),
                 after: configuration, now: Int64(Clock.monotonic))
         }
+        return configuration.warnings.map(\.report)
     }
 
     private func loadScript(_ file: ControlRequest.File?) throws {

@@ -44,7 +44,7 @@ struct Reload: ParsableCommand {
             var request = ControlRequest(.reload)
             // Read here: the daemon may not be allowed to, and what is checked is what is loaded.
             if let file { request.file = .init(name: file, text: try readText(file)) }
-            _ = try socket.ask(request)
+            for warning in try socket.ask(request).lines ?? [] { report(warning) }
         }
     }
 }

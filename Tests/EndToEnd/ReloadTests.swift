@@ -44,6 +44,20 @@ extension LiveTests {
             #expect(try firewall.counter("dropped for a full socket") == 0)
         }
 
+        @Test func reloadSaysWhatIsHardlyMeant() throws {
+            let network = try Network(ipv6: false)
+            let firewall = try Firewall(network, scripts: Self.banner)
+            let file = try network.write(
+                "group default {\n\tblock in proto tcp to any port 23\n\tpass all\n}\n", to: "odd.conf")
+            let odd = try firewall.npfctl("reload", file)
+            #expect(odd.status == 0)
+            #expect(
+                odd.errorOutput.contains("odd.conf:2:2: warning: this rule never decides"), "\(odd.errorOutput)")
+            #expect(try firewall.npfctl("show").output.contains("port 23"), "it is loaded")
+            let plain = try firewall.npfctl("reload")
+            #expect(plain.status == 0 && plain.errorOutput.isEmpty)
+        }
+
         /// Two configurations that have neither a rule, nor a script, nor a table's contents in common.
         private static let alternatives = [
             """
