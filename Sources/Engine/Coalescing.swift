@@ -1,6 +1,3 @@
-package import PacketQueue
-import SystemSupport
-
 /// Says what a worker that has emptied its queue does before it sleeps until a packet comes.
 ///
 /// A packet that finds the worker asleep costs the time of waking it, most of it on the processor of whoever sent the
@@ -19,7 +16,7 @@ package struct Coalescing: BitwiseCopyable {
         case asleep
         /// It looks after so many nanoseconds.
         case pausing(Int64)
-        /// It looks again and again for so many nanoseconds, and sleeps then.
+        /// It looks again and again for so many nanoseconds, and sleeps if nothing came.
         case polling(Int64)
     }
 
@@ -116,26 +113,5 @@ package struct Coalescing: BitwiseCopyable {
             rest = Self.rests.lowerBound
         }
         isSuspect = isSlower
-    }
-}
-
-extension PacketQueue {
-    /// Takes what comes once a queue is empty.
-    ///
-    /// - Parameter waiting: what is done before.
-    /// - Returns: how many packets there are; 0: somebody has ended the waiting, or may have done so while it polled, or
-    ///   nothing came while it did.
-    @inline(__always)
-    package mutating func receive(after waiting: Coalescing.Waiting) throws(PacketQueueError) -> Int {
-        switch waiting {
-        case .asleep: break
-        case .pausing(let nanoseconds): Clock.sleep(nanoseconds)
-        case .polling(let nanoseconds):
-            let end = Clock.monotonic &+ UInt64(nanoseconds)
-            var count = 0
-            repeat { count = try receive() } while count == 0 && Clock.monotonic < end
-            return count
-        }
-        return try receive(waiting: true)
     }
 }

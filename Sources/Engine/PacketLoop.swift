@@ -79,6 +79,7 @@ struct PacketLoop: ~Copyable {
             let (time, clock) = (Int64(bitPattern: Clock.realtime), Int64(bitPattern: Clock.monotonic))
             unsafe filter.pointee.collectStates(now: clock)
             guard count > 0 else {
+                // Having polled it sleeps, once it has looked at its mail.
                 waiting = .asleep
                 publish()
                 if isStopping { return }

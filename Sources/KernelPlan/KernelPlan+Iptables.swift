@@ -58,12 +58,11 @@ extension KernelPlan {
     /// The rules of a family in their order.
     func iptablesRules(_ family: Configuration.Family) -> [PlanRule] {
         var writer = IptablesWriter(plan: self, family: family)
-        for list in lists where !list.isOfFlows {
+        let lists = lists
+        for list in lists {
             let (hook, option) = list.isInbound ? (Self.inbound, "-i") : (Self.outbound, "-o")
-            let flows = lists.first { $0.isOfFlows && $0.isInbound == list.isInbound }
-            writer.begin(hook, option: option, for: flows ?? list)
-            writer.add(list, chain: hook, option: option)
-            if let flows { writer.add(flows, chain: hook + Self.flowSuffix, option: option) }
+            if !list.isOfFlows { writer.begin(hook, option: option, for: lists.whole(besides: list)) }
+            writer.add(list, chain: list.isOfFlows ? hook + Self.flowSuffix : hook, option: option)
         }
         if let marks { writer.addDecisions(marks) }
         // See the nftables text.
@@ -173,7 +172,8 @@ private struct IptablesWriter {
     private mutating func addShortcut(_ list: ItemList, chain: String) {
         // What begins a connection anew is to lose the mark of the one before.
         guard let last = list.items.last, let remainder = list.remainder(family, plan.marks),
-            let program = PlanBytecode.remainder(remainder, family, without: plan.marks == nil ? 0 : Self.syn)
+            let program = PlanBytecode.remainder(
+                remainder, family, without: plan.marks == nil ? 0 : TCPFlags.syn.rawValue)
         else { return }
         // `connmark` matches nothing that has no connection, inverted neither, and what is invalid or untracked has none.
         let isValid =
@@ -195,7 +195,6 @@ private struct IptablesWriter {
 
     /// See the nftables text.
     private static let isValid = "-m conntrack ! --ctstate INVALID,UNTRACKED "
-    private static let syn: UInt8 = 2
 
     private func decision(of item: PlanItem, _ program: String) -> String {
         "-m bpf --bytecode \"\(program)\" -j \(target(of: item.action))"

@@ -45,12 +45,10 @@ extension KernelPlan {
     /// The rules in their order.
     var nftablesRules: [PlanRule] {
         var writer = NftablesWriter(plan: self)
+        let lists = lists
         for list in lists {
             let (hook, interface) = list.isInbound ? ("inbound", "iifname") : ("outbound", "oifname")
-            if !list.isOfFlows {
-                let flows = lists.first { $0.isOfFlows && $0.isInbound == list.isInbound }
-                writer.begin(hook, interface: interface, for: flows ?? list)
-            }
+            if !list.isOfFlows { writer.begin(hook, interface: interface, for: lists.whole(besides: list)) }
             let chain = list.isOfFlows ? "\(hook)_flow" : hook
             for (index, item) in list.leading { writer.addLeading(item, at: index, chain, interface: interface) }
             writer.addShortcut(list, chain)

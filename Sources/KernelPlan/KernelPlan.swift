@@ -155,6 +155,13 @@ package struct ItemList {
     }
 }
 
+extension [ItemList] {
+    /// The list of a hook that has all its items: that of flows, where there is one.
+    func whole(besides list: ItemList) -> ItemList {
+        first { $0.isOfFlows && $0.isInbound == list.isInbound } ?? list
+    }
+}
+
 /// Which packets may belong to a state, by the hook that they meet.
 public struct PlanStates: Sendable, Equatable {
     /// Of those that come in.

@@ -64,7 +64,7 @@ public struct PlanMatch: Sendable, Hashable {
 
     /// The same for segments without SYN; nil where there are none.
     var withoutSYN: PlanMatch? {
-        let syn: UInt8 = 2
+        let syn = TCPFlags.syn.rawValue
         var match = self
         var flags = flags ?? PlanFlags(match: 0, mask: 0)
         guard flags.match & syn == 0 else { return nil }

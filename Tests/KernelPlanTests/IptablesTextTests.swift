@@ -169,6 +169,7 @@ struct IptablesTextTests {
         ]
         #expect(programs[0].hasPrefix("-A npflua-in -p 17 -m udp --dport 22 \(isPassed)-m bpf "), "\(programs[0])")
         for (text, proto) in zip(programs, [IPProtocol.udp, .tcp]) {
+            try #require(text.contains(" --bytecode "), "\(text)")
             let program = try Bytecode(inRule: text)
             let transport = proto == .tcp ? tcp(.ack) : udp([1])
             #expect(program.accepts(family == .inet4 ? ipv4(proto, transport) : ipv6(proto, transport)))
