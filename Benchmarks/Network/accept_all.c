@@ -2,11 +2,14 @@
  * What a queue costs at least: a loop that accepts every packet, with the daemon's own settings of the queue and the
  * socket, one recvmmsg() and one batch verdict for up to 32 packets, and nothing in between.
  *
- * Usage: accept_all QUEUE [LENGTH [BYTES [open|closed [PAUSE]]]]
+ * Usage: accept_all QUEUE [LENGTH [BYTES [open|closed [PAUSE [SCRIPT]]]]]
  * LENGTH packets may wait in the kernel, BYTES of each are copied; open: one that finds the queue full passes.
  * PAUSE microseconds pass, once the queue is empty, before it looks again.
+ * SCRIPT is asked about each packet; it ends the program to say anything else than that the packet passes.
  */
 #define _GNU_SOURCE
+#include "script.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -107,12 +110,27 @@ static __u32 packet_id(const struct nlmsghdr *message, unsigned length)
 	return ntohl(packet->packet_id);
 }
 
+static void ask(const char *message, unsigned length)
+{
+	unsigned offset = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct nfgenmsg));
+
+	while (offset + NLA_HDRLEN <= length) {
+		const struct nlattr *attribute = (const void *)(message + offset);
+
+		if (attribute->nla_type == NFQA_PAYLOAD &&
+		    !call_script(message + offset + NLA_HDRLEN, attribute->nla_len - NLA_HDRLEN))
+			exit(3);
+		offset += NLA_ALIGN(attribute->nla_len);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int queue = argc > 1 ? atoi(argv[1]) : 0;
 	unsigned length = argc > 2 ? atoi(argv[2]) : 4096;
 	unsigned bytes = argc > 3 ? atoi(argv[3]) : 0xffff;
 	struct timespec pause = { .tv_nsec = argc > 5 ? atol(argv[5]) * 1000 : 0 };
+	const char *script = argc > 6 ? argv[6] : NULL;
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
 	long room = (long)length * (72 << 10);
@@ -130,6 +148,8 @@ int main(int argc, char **argv)
 		fail("accept_all: the socket's buffer");
 	take(fd, queue, length, bytes, argc > 4 && strcmp(argv[4], "open") == 0);
 
+	if (script != NULL)
+		load_script(script);
 	for (i = 0; i < BATCH; i++) {
 		vectors[i] = (struct iovec){ ring + i * SLOT, SLOT };
 		headers[i].msg_hdr = (struct msghdr){ .msg_iov = &vectors[i], .msg_iovlen = 1 };
@@ -147,6 +167,8 @@ int main(int argc, char **argv)
 			__u32 id = packet_id((const void *)(ring + i * SLOT), headers[i].msg_len);
 
 			last = id != 0 ? id : last;
+			if (script != NULL && id != 0)
+				ask(ring + i * SLOT, headers[i].msg_len);
 		}
 		if (last == 0)
 			continue;

@@ -94,7 +94,8 @@ CONF
 
 # Who owns the queue: `none`, or `track` where only connections are tracked; a configuration of the daemon; or another
 # program under the rules that the daemon made for the configuration `lua`: the C `loop`, `calm` where it sleeps a moment
-# when the queue is empty; and `least`, the C loop under one rule, which hands it nothing but banners.
+# when the queue is empty, `script` where it asks the same script; and `least`, the C loop under one rule, which hands it
+# nothing but banners.
 start() { # WHO
 	case $1 in
 	none) return ;;
@@ -102,7 +103,7 @@ start() { # WHO
 		on_firewall iptables -t mangle -A PREROUTING -m conntrack --ctstate INVALID -j ACCEPT
 		return
 		;;
-	loop | calm | python)
+	loop | calm | script | python)
 		on_firewall iptables-restore <"$work/rules.iptables"
 		[ ! -s "$work/rules.nft" ] || on_firewall nft -f "$work/rules.nft"
 		;;&
@@ -112,6 +113,7 @@ start() { # WHO
 		;;&
 	loop | least) launch "$work/accept_all" $queue $length & ;;
 	calm) launch "$work/accept_all" $queue $length 65535 closed 100 & ;;
+	script) launch "$work/accept_all" $queue $length 65535 closed 0 "$work/npf/filter.lua" & ;;
 	python) launch "$work/venv/bin/python" "$here/accept_all.py" $queue $length & ;;
 	*) launch "$bin/npfluad" --config "$work/$1.conf" --scripts "$work/npf" --socket "$work/control.sock" \
 		--log-level error & ;;
@@ -121,7 +123,7 @@ start() { # WHO
 		kill -0 "$owner" && sleep 0.02 || exit 1
 	done
 	case $1 in
-	loop | calm | least | python) return ;;
+	loop | calm | script | least | python) return ;;
 	esac
 	until ctl stats >/dev/null 2>&1; do sleep 0.02; done
 	[ "$1" != lua ] || {
@@ -144,11 +146,18 @@ stop() {
 	on_firewall nft delete table ip mangle 2>/dev/null || on_firewall iptables -t mangle -F 2>/dev/null || true
 	on_firewall nft delete table inet npflua 2>/dev/null || true
 }
-# Nanoseconds of processor time that the queue's owner has used.
-used() { cat /proc/"$owner"/task/*/schedstat 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
+# Nanoseconds of processor time that the queue's owner has used, and the kernel's own threads: they resize the table in
+# which a queue keeps its packets, in turns with the owner, whose time the scheduler's books partly give to them.
+used() {
+	{
+		cat /proc/"$owner"/task/*/schedstat
+		pgrep '^kworker/[0-9]' | sed 's|.*|/proc/&/schedstat|' | xargs cat || true
+	} 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f", sum }'
+}
 # Packets that have come to the server.
 delivered() { ip -n $server -s -j link show eth0 | grep -o '"rx":{"bytes":[0-9]*,"packets":[0-9]*' | grep -o '[0-9]*$'; }
 
-for program in accept_all traffic; do cc -O2 -Wall -Wextra -o "$work/$program" "$here/$program.c"; done
+cc -O2 -Wall -Wextra -o "$work/traffic" "$here/traffic.c"
+cc -O2 -Wall -Wextra -o "$work/accept_all" "$here/accept_all.c" "$here/script.c" $(pkg-config --cflags --libs lua5.4)
 write_configurations
 build_network
