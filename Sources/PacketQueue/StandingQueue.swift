@@ -7,8 +7,12 @@
 /// comes is dropped until what waits is as few. The first batch that is not full has emptied it, and the next burst finds
 /// all its room.
 package struct StandingQueue: BitwiseCopyable {
-    /// Packets that may wait in a queue that is kept short: two batches, so that the next is there when one is decided.
-    package static let shortLength: UInt32 = 2 * UInt32(PacketQueue.capacity)
+    /// Packets that may wait in a queue that is kept short: four batches.
+    ///
+    /// Two would do for the next to be there when one is decided. But kernels of today find a packet by a hash table, which
+    /// grows above three quarters and shrinks below three tenths (`nfnetlink_queue.c`, `rhashtable.c`): between one batch
+    /// and two it would do both for each batch, and have a kernel's thread take the processor for it.
+    package static let shortLength: UInt32 = 4 * UInt32(PacketQueue.capacity)
 
     /// What a batch shows of the queue behind it.
     package enum Sign {
@@ -54,7 +58,7 @@ package struct StandingQueue: BitwiseCopyable {
             return .recovery
         }
         streak &+= UInt32(truncatingIfNeeded: count)
-        guard streak >= maximumLength / 2, !isShort, maximumLength >= 4 * Self.shortLength else { return .none }
+        guard streak >= maximumLength / 2, !isShort, maximumLength >= 2 * Self.shortLength else { return .none }
         streak = 0
         return .suspicion
     }

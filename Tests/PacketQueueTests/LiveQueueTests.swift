@@ -429,7 +429,7 @@ struct LiveQueueTests {
 
     // With more than a batch a round a queue of 256 overflows; with a batch a round it is full all the time and loses
     // nothing. With `failOpen` the kernel drops nothing.
-    @Test(arguments: [(40, false, 0...64), (32, false, 150...256), (40, true, 150...256)])
+    @Test(arguments: [(40, false, 0...128), (32, false, 150...256), (40, true, 150...256)])
     func queueThatDropsAllTheTimeIsShortUntilItIsEmpty(
         _ arrivals: Int, _ failOpen: Bool, _ standing: ClosedRange<UInt64>
     ) throws {
