@@ -8,6 +8,8 @@ import States
 public struct Explainer: ~Copyable {
     private var filter: OfflineFilter
     private let ruleset: CompiledRuleset
+    /// What a script that failed on the last packet said, without its traceback; nil where none failed.
+    package private(set) var failure: String?
 
     /// Makes an explainer of a configuration's rules; nothing has been seen yet.
     ///
@@ -15,6 +17,8 @@ public struct Explainer: ~Copyable {
     public init(_ configuration: LoadedConfiguration) throws(ConfigurationErrors) {
         filter = try OfflineFilter(configuration)
         ruleset = configuration.ruleset
+        // What scripts log while they are loaded is about no packet.
+        _ = takeMessages()
     }
 
     /// Decides a packet as the daemon would, scripts and procedures included, and says why.
@@ -28,6 +32,7 @@ public struct Explainer: ~Copyable {
         let decision = filter.decide(
             &packet, on: description.interface, description.direction, time: clock, clock: clock)
         guard let headers = try? PacketHeaders(parsing: unsafe original.span.bytes) else {
+            failure = nil
             return .malformed
         }
         var walk = unsafe filter.withOrigin(
@@ -37,10 +42,19 @@ public struct Explainer: ~Copyable {
         }
         let steps = ExplanationText.steps(of: walk.steps, in: ruleset)
         walk.steps = []
+        let messages = takeMessages()
+        failure = messages.first { $0.level == nil }.map { String($0.text.prefix { $0 != "\n" }) }
         return ExplanationReport(
             walk.match, decision: "\(decision.verdict)", in: ruleset,
             steps: ExplanationText.lines(about: known, in: ruleset) + steps
-                + ExplanationText.lines(about: decision, in: ruleset))
+                + ExplanationText.lines(about: decision, in: ruleset)
+                + messages.flatMap(ExplanationText.lines(of:)))
+    }
+
+    private func takeMessages() -> [ScriptLog.Message] {
+        var messages: [ScriptLog.Message] = []
+        while let message = filter.messages.take() { messages.append(message) }
+        return messages
     }
 }
 
@@ -177,5 +191,12 @@ enum ExplanationText {
         if decision.isChanged { lines.append("procedure: changes the packet") }
         if decision.isAnswered { lines.append("the sender is told") }
         return lines
+    }
+
+    /// What a script has logged, or why it failed, with its traceback.
+    static func lines(of message: ScriptLog.Message) -> [String] {
+        let lines = message.text.split(separator: "\n")
+        let source = message.level.map { "script, \($0)" } ?? "script"
+        return lines.prefix(1).map { "\(source): \($0)" } + lines.dropFirst().map { "  \($0)" }
     }
 }

@@ -84,6 +84,17 @@ extension PacketDescription {
         try readICMP(icmp.type, code: icmp.code)
     }
 
+    /// Reads a description of arguments: a shell has taken the quotes off the text after `data`.
+    ///
+    /// - Throws: `PacketDescriptionError` that names the word.
+    public init(arguments: [String]) throws(PacketDescriptionError) {
+        let words = arguments.enumerated().map { index, word in
+            let isBare = index > 0 && arguments[index - 1] == "data" && Int(word) == nil && !word.hasPrefix("\"")
+            return isBare ? "\"\(word)\"" : word
+        }
+        try self.init(parsing: words.joined(separator: " "))
+    }
+
     /// - Parameter icmp: gets the words for type and code, whose meaning depends on words that may still come.
     private mutating func read(
         _ word: String, _ words: inout DescriptionWords, icmp: inout (type: String, code: String)

@@ -70,8 +70,9 @@ public struct PolicyTest: Sendable {
                 guard explanation.decision != expected else { continue }
                 let rule = explanation.rule.map { "“\($0)”" } ?? "default, for no rule matched"
                 let place = explanation.location.map { " (\($0))" } ?? ""
+                let reason = explainer.failure.map { "; a script failed: \($0)" } ?? ""
                 differences.append(
-                    "\(file):\(line): expected \(expected), got \(explanation.decision) by \(rule)\(place)")
+                    "\(file):\(line): expected \(expected), got \(explanation.decision) by \(rule)\(place)\(reason)")
             }
         }
         return differences

@@ -55,7 +55,7 @@ struct ExplainCommand: ParsableCommand {
     /// Prints what `explain` says of each packet.
     private func eachPacket(_ explain: (PacketDescription) throws -> ExplanationReport) throws {
         guard description.isEmpty else {
-            return print(try explain(PacketDescription(parsing: description.joined(separator: " "))))
+            return print(try explain(PacketDescription(arguments: description)))
         }
         var number = 0
         while let line = readLine() {

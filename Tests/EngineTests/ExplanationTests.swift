@@ -52,6 +52,16 @@ import Testing
         #expect(try PacketDescription(parsing: description.text) == description)
     }
 
+    /// A shell takes quotes away.
+    @Test(arguments: ["SSH-2.0-x", "\"SSH-2.0-x\"", "0x80"])
+    func quotesOfContentsMayBeTheShells(text: String) throws {
+        let words = ["in", "proto", "tcp", "from", "192.0.2.1", "to", "192.0.2.2", "data"]
+        let contents = Array(text.utf8.filter { $0 != UInt8(ascii: "\"") })
+        #expect(try PacketDescription(arguments: words + [text]).payload == contents)
+        #expect(try PacketDescription(arguments: [(words + ["\"\(text)\""]).joined(separator: " ")]).payload.count > 2)
+        #expect(try PacketDescription(arguments: words + ["12"]).payload == [UInt8](repeating: 0, count: 12))
+    }
+
     @Test(arguments: [
         ("icmp-type ecko", "`ecko` is neither the name nor the number of a type of `proto icmp`"),
         ("icmp-type 256", "`256` is neither the name nor the number of a type of `proto icmp`"),
@@ -63,6 +73,40 @@ import Testing
             try PacketDescription(parsing: "in proto icmp from 192.0.2.1 to 192.0.2.2 \(words)")
         }
         #expect(error?.description == message)
+    }
+
+    /// Why a script failed, and what it logged, stands behind what the rules did; the test's line has the reason alone.
+    @Test func whatScriptsSayIsShown() throws {
+        let rules = try ScriptFolder([
+            "f.lua": """
+            local npf = require 'npf'
+            npf.log('info', 'loaded')
+            function filter(hdr, pld)
+              npf.log('warning', #pld .. ' bytes')
+              return pld.x.y
+            end
+            """
+        ]).load(
+            """
+            procedure "p" { lua: file "f.lua", call filter, error pass }
+            group default { pass in all apply "p"
+            pass out all }
+            """)
+        let packet = "proto udp from 192.0.2.1 port 1 to 192.0.2.2 port 2 data 7"
+        let message = "f.lua:5: attempt to index a nil value (field 'x')"
+        var explainer = try Explainer(rules)
+        let failed = try explainer.explain(PacketDescription(parsing: "in \(packet)"), at: 1).steps
+        #expect(failed.contains("script, warning: 7 bytes") && failed.contains("script: \(message)"), "\(failed)")
+        #expect(failed.last?.hasPrefix("  ") == true && !failed.contains { $0.contains("loaded") }, "\(failed)")
+        let passed = try explainer.explain(PacketDescription(parsing: "out \(packet)"), at: 1).steps
+        #expect(!passed.contains { $0.contains("script") }, "\(passed)")
+
+        let test = try PolicyTest(parsing: "block in \(packet)\npass in \(packet)\nblock out \(packet)", file: "t")
+        #expect(
+            try test.run(rules) == [
+                "t:1: expected block, got pass by “pass in all apply \"p\"” (npf.conf:2:17); a script failed: \(message)",
+                "t:3: expected block, got pass by “pass out all” (npf.conf:3:1)",
+            ])
     }
 
     @Test func everyLineOfATestThatCannotBeReadIsNamed() {
