@@ -95,6 +95,7 @@ extension Daemon {
             "Packets decided in the kernel",
             [
                 .init("passed", decided.accepted.packets), .init("blocked", decided.dropped.packets),
+                .init("passed unseen for a full queue", decided.unseen),
             ])
     }
 }

@@ -121,6 +121,7 @@ public final class Daemon {
         try epoll.add(links.descriptor.raw, token: Token.links)
 
         kernelRules = KernelRules(logger: logger)
+        kernelRules.arrivals = { [workers] in workers.arrivals }
         if configuration.installsKernelRules {
             try kernelRules.install(plan(for: configuration), over: found)
         } else {

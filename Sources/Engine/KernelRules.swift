@@ -14,6 +14,9 @@ struct KernelRules {
     private let logger: Logger
     /// Called every tenth of a second while a program runs.
     var whileWaiting: () -> Void = {}
+    /// How many packets of our rules have come to the queues, or were dropped for want of room there, modulo 2³²; nil where
+    /// that is not known.
+    var arrivals: () -> UInt32? = { nil }
     private(set) var backend: Backend?
     /// The plan that was asked for last, and what of it the kernel carries out.
     private(set) var plans: (wanted: KernelPlan, installed: KernelPlan)?
@@ -23,6 +26,10 @@ struct KernelRules {
     private var isUnknown = false
     /// What the kernel has decided by plans before this one.
     private var before = (accepted: PlanCounters.Traffic(), dropped: PlanCounters.Traffic())
+    /// Packets that nobody saw while plans before this one were there.
+    private var unseenBefore: UInt64 = 0
+    /// The arrivals of before this plan.
+    private var arrivalsBefore: UInt32?
     /// What it has decided by plans before this one for the rules of the same configuration.
     private var beforeByEntry: [Int: PlanCounters.Traffic] = [:]
     /// What the rules had counted when they became those of the present configuration; nil for nothing.
@@ -85,10 +92,15 @@ struct KernelRules {
         return decidedByEntry(counters, since: beforeByEntry)
     }
 
-    /// What the kernel has decided since the first plan was put there: packets that passed, and that were dropped.
-    var decided: (accepted: PlanCounters.Traffic, dropped: PlanCounters.Traffic) {
-        guard plans?.installed.decidesPackets == true else { return before }
-        return decided(counters)
+    /// What the kernel has decided since the first plan was put there: packets that passed, and that were dropped; and how
+    /// many passed unseen, at least, because a queue was full (`set fail open`), which the kernel counts nowhere.
+    var decided: (accepted: PlanCounters.Traffic, dropped: PlanCounters.Traffic, unseen: UInt64) {
+        guard let plan = plans?.installed, plan.decidesPackets || plan.failOpen else {
+            return (before.accepted, before.dropped, unseenBefore)
+        }
+        let counters = counters
+        let (accepted, dropped) = decided(counters)
+        return (accepted, dropped, unseen(counters))
     }
 
     /// What the kernel has counted by the plan that is installed; nil where it cannot be read.
@@ -104,6 +116,19 @@ struct KernelRules {
     ) -> (accepted: PlanCounters.Traffic, dropped: PlanCounters.Traffic) {
         guard let plan = plans?.installed, let counters else { return before }
         return (before.accepted + counters.decided(plan, .accept), before.dropped + counters.decided(plan, .drop))
+    }
+
+    /// What rules have sent to queues and has not come there.
+    ///
+    /// Too few rather than too many: what comes after the rules were listed has only arrived.
+    private func unseen(_ counters: PlanCounters?) -> UInt64 {
+        guard let plan = plans?.installed, plan.failOpen, let counters, let arrivalsBefore, let arrivals = arrivals()
+        else { return unseenBefore }
+        let sent = (zero.map { counters + $0 } ?? counters).sum(plan) {
+            $0.action == .queue || $0.action == .queueFirst
+        }
+        let missing = UInt32(truncatingIfNeeded: sent.packets) &- (arrivals &- arrivalsBefore)
+        return unseenBefore + UInt64(max(0, Int32(bitPattern: missing)))
     }
 
     private func decidedByEntry(
@@ -124,13 +149,14 @@ struct KernelRules {
     mutating func idle() throws(SystemError) {
         let counters = counters
         let (decided, entries) = (decided(counters), decidedByEntry(counters, since: beforeByEntry))
+        let unseen = unseen(counters)
         switch backend {
         case .nftables: try Self.runNft(KernelPlan.nftablesIdle, whileWaiting)
         case .iptables: try Self.restore(KernelPlan.iptablesIdle, KernelPlan.iptablesIdle, whileWaiting)
         case nil: break
         }
         // The counters went with the rules.
-        (before, beforeByEntry) = (decided, entries)
+        (before, beforeByEntry, unseenBefore) = (decided, entries, unseen)
         hold(nil)
     }
 
@@ -170,7 +196,7 @@ struct KernelRules {
     private mutating func replace(
         by plan: KernelPlan, over listing: KernelListing, _ counters: PlanCounters?
     ) throws(SystemError) {
-        let decided = decided(counters)
+        let (decided, unseen, arrived) = (decided(counters), unseen(counters), arrivals())
         untouched = nil
         isUnknown = true
         switch backend {
@@ -201,6 +227,7 @@ struct KernelRules {
             }
         }
         (before, zero) = (decided, nil)
+        (unseenBefore, arrivalsBefore) = (unseen, arrived)
         // At once: what somebody changes later is not as it should be.
         let new = KernelListing.now(backend, whileWaiting: whileWaiting)
         if self.counters(in: new) != nil { untouched = new.lines(backend) }

@@ -1,4 +1,5 @@
 import ConfigLanguage
+import PacketQueue
 import Ruleset
 import ScriptModules
 import SystemSupport
@@ -70,6 +71,16 @@ final class Workers {
     func check() throws {
         reply.event.drain()
         for worker in all { if let end = worker.end { throw end } }
+    }
+
+    /// Packets that have come to the queues from the kernel's rules, or were dropped for want of room there, modulo 2³² as
+    /// the kernel counts them; nil where only root may know.
+    var arrivals: UInt32? {
+        // First: what is handed on after that has only arrived twice.
+        let handedOn = sum { $0.place.totals.handedOn.value }
+        return PacketQueue.kernelCounters(of: queues).map {
+            UInt32(truncatingIfNeeded: $0.sequence &+ $0.droppedQueueFull &- handedOn)
+        }
     }
 
     /// The sum of what all workers count.

@@ -34,16 +34,38 @@ extension LiveTests {
             let report = try network.end(receiver: receiver)
             let dropped =
                 try firewall.counter("dropped for a full queue") + firewall.counter("dropped for a full socket")
+            let unseen = try firewall.counter("passed unseen for a full queue")
             let called = try firewall.rule("pass in on inside proto udp").calls
-            let message: Comment = "\(sent) \(report) dropped \(dropped) called \(called)"
+            let message: Comment = "\(sent) \(report) dropped \(dropped) unseen \(unseen) called \(called)"
             #expect(sent.sent == 2000 && report.damaged == 0 && report.duplicated == 0, message)
             #expect(called > 0 && called < 2000, "the queue did not overflow: \(message)")
             if fail == "closed" {
                 #expect(dropped > 0 && report.received + dropped == sent.sent, message)
-                #expect(report.received <= called, message)
+                #expect(report.received <= called && unseen == 0, message)
             } else {
                 #expect(dropped == 0 && report.received == sent.sent, message)
+                #expect(unseen > 0 && called + unseen == sent.sent, message)
             }
+
+            // Neither a reload to the same rules, nor one to others, nor that there are none for a while forgets any.
+            let rules = Self.rules(fail, length: 8)
+            for changed in [
+                rules.replacing("lua.time 1000", with: "lua.time 999"),
+                rules.replacing("pass all", with: "pass all\n\tblock to 203.0.113.9"),
+            ] {
+                try network.write(changed, to: "npf.conf")
+                #expect(try firewall.npfctl("reload").status == 0)
+                #expect(try firewall.counter("passed unseen for a full queue") == unseen)
+            }
+            let second = try network.startReceiver()
+            let again = try network.send("count=2000")
+            _ = try network.end(receiver: second)
+            let calledAgain = try firewall.rule("pass in on inside proto udp").calls
+            for command in ["stop", "start"] { #expect(try firewall.npfctl(command).status == 0, "\(command)") }
+            let more = try firewall.counter("passed unseen for a full queue") - unseen
+            #expect(
+                fail == "closed" ? more == 0 : more > 0 && calledAgain + more == again.sent,
+                "\(again) unseen \(more) called \(calledAgain)")
             #expect(try firewall.counter("errors") == 0, "\(firewall.log)")
         }
 
