@@ -146,13 +146,19 @@ stop() {
 	on_firewall nft delete table ip mangle 2>/dev/null || on_firewall iptables -t mangle -F 2>/dev/null || true
 	on_firewall nft delete table inet npflua 2>/dev/null || true
 }
-# Nanoseconds of processor time that the queue's owner has used, and the kernel's own threads: they resize the table in
-# which a queue keeps its packets, in turns with the owner, whose time the scheduler's books partly give to them.
+# The processor time that the queue's owner has used, a line for each of its threads, and for the kernel's own threads: they
+# resize the table in which a queue keeps its packets, in turns with the owner, and the scheduler's books give them some of
+# the owner's time.
 used() {
-	{
-		cat /proc/"$owner"/task/*/schedstat
-		pgrep '^kworker/[0-9]' | sed 's|.*|/proc/&/schedstat|' | xargs cat || true
-	} 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f", sum }'
+	local thread
+	for thread in /proc/"$owner"/task/* $(pgrep '^kworker/[0-9]' | sed 's|^|/proc/|'); do
+		echo "$thread $(cat "$thread/schedstat" 2>/dev/null)"
+	done
+}
+# Nanoseconds that were used from one time to another; a thread that has ended in between has no more.
+spent() { # BEFORE AFTER
+	awk 'NR == FNR { before[$1] = $2; next } NF > 1 { sum += $2 - before[$1] } END { printf "%.0f", sum }' \
+		<(echo "$1") <(echo "$2")
 }
 # Packets that have come to the server.
 delivered() { ip -n $server -s -j link show eth0 | grep -o '"rx":{"bytes":[0-9]*,"packets":[0-9]*' | grep -o '[0-9]*$'; }
