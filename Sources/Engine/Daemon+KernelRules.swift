@@ -90,13 +90,11 @@ extension Daemon {
 
     /// What the kernel has decided, for `stats`.
     func kernelStatistics() -> StatisticsReport.Section {
-        let decided = kernelRules.decided
+        let decided = kernelRules.decided()
         return .init(
             "Packets decided in the kernel",
-            [
-                .init("passed", decided.accepted.packets), .init("blocked", decided.dropped.packets),
-                .init("passed unseen for a full queue", decided.unseen),
-            ])
+            [.init("passed", decided.accepted.packets), .init("blocked", decided.dropped.packets)]
+                + (decided.unseen.map { [.init("sent to a queue and not seen", $0)] } ?? []))
     }
 }
 

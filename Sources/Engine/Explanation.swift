@@ -31,8 +31,9 @@ public struct Explainer: ~Copyable {
         let known = filter.peek(packet, description, at: clock)
         let decision = filter.decide(
             &packet, on: description.interface, description.direction, time: clock, clock: clock)
+        var messages = takeMessages()
+        failure = messages.first { $0.level == nil }.map { String($0.text.prefix { !$0.isNewline }) }
         guard let headers = try? PacketHeaders(parsing: unsafe original.span.bytes) else {
-            failure = nil
             return .malformed
         }
         var walk = unsafe filter.withOrigin(
@@ -42,13 +43,14 @@ public struct Explainer: ~Copyable {
         }
         let steps = ExplanationText.steps(of: walk.steps, in: ruleset)
         walk.steps = []
-        let messages = takeMessages()
-        failure = messages.first { $0.level == nil }.map { String($0.text.prefix { $0 != "\n" }) }
+        messages += takeMessages()
+        let dropped = filter.messages.takeDropped()
         return ExplanationReport(
             walk.match, decision: "\(decision.verdict)", in: ruleset,
             steps: ExplanationText.lines(about: known, in: ruleset) + steps
                 + ExplanationText.lines(about: decision, in: ruleset)
-                + messages.flatMap(ExplanationText.lines(of:)))
+                + messages.flatMap(ExplanationText.lines(of:))
+                + (dropped == 0 ? [] : ["script: \(dropped) more messages"]))
     }
 
     private func takeMessages() -> [ScriptLog.Message] {
@@ -195,7 +197,7 @@ enum ExplanationText {
 
     /// What a script has logged, or why it failed, with its traceback.
     static func lines(of message: ScriptLog.Message) -> [String] {
-        let lines = message.text.split(separator: "\n")
+        let lines = message.text.split(omittingEmptySubsequences: false) { $0.isNewline }
         let source = message.level.map { "script, \($0)" } ?? "script"
         return lines.prefix(1).map { "\(source): \($0)" } + lines.dropFirst().map { "  \($0)" }
     }

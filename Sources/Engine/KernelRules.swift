@@ -26,10 +26,7 @@ struct KernelRules {
     private var isUnknown = false
     /// What the kernel has decided by plans before this one.
     private var before = (accepted: PlanCounters.Traffic(), dropped: PlanCounters.Traffic())
-    /// Packets that nobody saw while plans before this one were there.
-    private var unseenBefore: UInt64 = 0
-    /// The arrivals of before this plan.
-    private var arrivalsBefore: UInt32?
+    private var unseen = UnseenCount()
     /// What it has decided by plans before this one for the rules of the same configuration.
     private var beforeByEntry: [Int: PlanCounters.Traffic] = [:]
     /// What the rules had counted when they became those of the present configuration; nil for nothing.
@@ -93,14 +90,14 @@ struct KernelRules {
     }
 
     /// What the kernel has decided since the first plan was put there: packets that passed, and that were dropped; and how
-    /// many passed unseen, at least, because a queue was full (`set fail open`), which the kernel counts nowhere.
-    var decided: (accepted: PlanCounters.Traffic, dropped: PlanCounters.Traffic, unseen: UInt64) {
+    /// many that were sent to a queue the daemon has not seen (`set fail open`), nil where that is not known.
+    mutating func decided() -> (accepted: PlanCounters.Traffic, dropped: PlanCounters.Traffic, unseen: UInt64?) {
         guard let plan = plans?.installed, plan.decidesPackets || plan.failOpen else {
-            return (before.accepted, before.dropped, unseenBefore)
+            return (before.accepted, before.dropped, plans == nil && unseen.count == 0 ? nil : unseen.count)
         }
         let counters = counters
         let (accepted, dropped) = decided(counters)
-        return (accepted, dropped, unseen(counters))
+        return (accepted, dropped, noteUnseen(counters) ? unseen.count : nil)
     }
 
     /// What the kernel has counted by the plan that is installed; nil where it cannot be read.
@@ -118,17 +115,13 @@ struct KernelRules {
         return (before.accepted + counters.decided(plan, .accept), before.dropped + counters.decided(plan, .drop))
     }
 
-    /// What rules have sent to queues and has not come there.
-    ///
-    /// Too few rather than too many: what comes after the rules were listed has only arrived.
-    private func unseen(_ counters: PlanCounters?) -> UInt64 {
-        guard let plan = plans?.installed, plan.failOpen, let counters, let arrivalsBefore, let arrivals = arrivals()
-        else { return unseenBefore }
-        let sent = (zero.map { counters + $0 } ?? counters).sum(plan) {
-            $0.action == .queue || $0.action == .queueFirst
-        }
-        let missing = UInt32(truncatingIfNeeded: sent.packets) &- (arrivals &- arrivalsBefore)
-        return unseenBefore + UInt64(max(0, Int32(bitPattern: missing)))
+    /// - Returns: whether the count of what nobody has seen is known.
+    @discardableResult
+    private mutating func noteUnseen(_ counters: PlanCounters?) -> Bool {
+        guard let plan = plans?.installed, plan.failOpen else { return plans != nil }
+        guard !isUnknown, let counters, let arrivals = arrivals() else { return false }
+        unseen.note(sent: (zero.map { counters + $0 } ?? counters).queued.packets, arrivals: arrivals)
+        return true
     }
 
     private func decidedByEntry(
@@ -149,14 +142,14 @@ struct KernelRules {
     mutating func idle() throws(SystemError) {
         let counters = counters
         let (decided, entries) = (decided(counters), decidedByEntry(counters, since: beforeByEntry))
-        let unseen = unseen(counters)
+        noteUnseen(counters)
         switch backend {
         case .nftables: try Self.runNft(KernelPlan.nftablesIdle, whileWaiting)
         case .iptables: try Self.restore(KernelPlan.iptablesIdle, KernelPlan.iptablesIdle, whileWaiting)
         case nil: break
         }
         // The counters went with the rules.
-        (before, beforeByEntry, unseenBefore) = (decided, entries, unseen)
+        (before, beforeByEntry) = (decided, entries)
         hold(nil)
     }
 
@@ -196,7 +189,9 @@ struct KernelRules {
     private mutating func replace(
         by plan: KernelPlan, over listing: KernelListing, _ counters: PlanCounters?
     ) throws(SystemError) {
-        let (decided, unseen, arrived) = (decided(counters), unseen(counters), arrivals())
+        let decided = decided(counters)
+        noteUnseen(counters)
+        let arrived = arrivals()
         untouched = nil
         isUnknown = true
         switch backend {
@@ -227,7 +222,7 @@ struct KernelRules {
             }
         }
         (before, zero) = (decided, nil)
-        (unseenBefore, arrivalsBefore) = (unseen, arrived)
+        unseen.restart(arrivals: arrived ?? 0)
         // At once: what somebody changes later is not as it should be.
         let new = KernelListing.now(backend, whileWaiting: whileWaiting)
         if self.counters(in: new) != nil { untouched = new.lines(backend) }

@@ -65,7 +65,17 @@ extension PacketDescription {
     ///
     /// - Throws: `PacketDescriptionError` that names the word.
     public init(parsing text: some StringProtocol) throws(PacketDescriptionError) {
-        var words = DescriptionWords(text)
+        try self.init(DescriptionWords(text, haveQuotes: true))
+    }
+
+    /// Reads a description of arguments: a shell has taken the quotes off the text after `data`.
+    ///
+    /// - Throws: `PacketDescriptionError` that names the word.
+    public init(arguments: [String]) throws(PacketDescriptionError) {
+        try self.init(DescriptionWords(arguments.joined(separator: " "), haveQuotes: false))
+    }
+
+    private init(_ words: consuming DescriptionWords) throws(PacketDescriptionError) {
         let direction = try words.require("`in` or `out`") { Direction(word: $0) }
         self.init(direction, .tcp, from: Address(ipv4: 0), to: Address(ipv4: 0))
 
@@ -82,17 +92,6 @@ extension PacketDescription {
         }
         try check(seen)
         try readICMP(icmp.type, code: icmp.code)
-    }
-
-    /// Reads a description of arguments: a shell has taken the quotes off the text after `data`.
-    ///
-    /// - Throws: `PacketDescriptionError` that names the word.
-    public init(arguments: [String]) throws(PacketDescriptionError) {
-        let words = arguments.enumerated().map { index, word in
-            let isBare = index > 0 && arguments[index - 1] == "data" && Int(word) == nil && !word.hasPrefix("\"")
-            return isBare ? "\"\(word)\"" : word
-        }
-        try self.init(parsing: words.joined(separator: " "))
     }
 
     /// - Parameter icmp: gets the words for type and code, whose meaning depends on words that may still come.
@@ -121,8 +120,10 @@ extension PacketDescription {
         case "code": icmp.code = try words.require("an ICMP code after `code`") { $0 }
         case "id": identifier = try words.require("a number after `id`") { UInt16($0) }
         case "data":
+            let haveQuotes = words.haveQuotes
             payload = try words.require("a text in quotes, without blanks, or a number up to 1400 after `data`") {
                 if let count = Int($0) { return (0...1400).contains(count) ? [UInt8](repeating: 0, count: count) : nil }
+                guard haveQuotes || $0.hasPrefix("\"") else { return $0.utf8.count <= 1400 ? Array($0.utf8) : nil }
                 guard $0.utf8.count >= 2, $0.hasPrefix("\""), $0.hasSuffix("\"") else { return nil }
                 return $0.utf8.count <= 1400 ? Array($0.utf8.dropFirst().dropLast()) : nil
             }
@@ -192,8 +193,11 @@ extension PacketDescription {
 /// Words between blanks, taken one by one.
 private struct DescriptionWords {
     private var words: ArraySlice<String>
+    /// Whether texts are in quotes.
+    let haveQuotes: Bool
 
-    init(_ text: some StringProtocol) {
+    init(_ text: some StringProtocol, haveQuotes: Bool) {
+        self.haveQuotes = haveQuotes
         words = text.split { $0.isWhitespace }.map { String($0) }[...]
     }
 

@@ -103,6 +103,8 @@ struct PacketLoop: ~Copyable {
     private func publish() {
         mailbox.overruns.set(queue.overruns &+ segments.overruns)
         mailbox.lostVerdicts.set(queue.lostVerdicts &+ segments.lostVerdicts)
+        // Here they are in the next worker's queue.
+        mailbox.handedOn.set(unsafe filter.pointee.totals.handedOn.value)
         unsafe filter.pointee.publishStates()
     }
 

@@ -82,14 +82,15 @@ package final class ScriptLog: Sendable {
 
     /// Notes a failure at the time `now`, nanoseconds, whose text `write` puts into the buffer that it is given.
     package func noteFailure(entry: Int32, now: Int64, write: (UnsafeMutableRawBufferPointer) -> Int) {
-        guard hasRoom, isAllowed(failureAllowance, now) else { return totals.failuresUnlogged.add() }
+        guard hasRoom(for: 1), isAllowed(failureAllowance, now) else { return totals.failuresUnlogged.add() }
         unsafe put(entry, Record.failure, write)
     }
 
     /// Notes a message at the time `now`, nanoseconds; the level is the raw value of one.
     package func noteMessage(entry: Int32, level: UInt8, now: Int64, text: UnsafeRawBufferPointer) {
         guard let leastLevel, level >= leastLevel.rawValue else { return }
-        guard hasRoom, isAllowed(messageAllowance, now) else { return dropped.add() }
+        // The last place is a failure's.
+        guard hasRoom(for: 2), isAllowed(messageAllowance, now) else { return dropped.add() }
         unsafe put(entry, level) { place in
             let count = min(text.count, place.count)
             unsafe place.copyMemory(from: UnsafeRawBufferPointer(rebasing: text[..<count]))
@@ -97,7 +98,9 @@ package final class ScriptLog: Sendable {
         }
     }
 
-    private var hasRoom: Bool { written.load(ordering: .relaxed) - read.load(ordering: .acquiring) < Self.places }
+    private func hasRoom(for count: Int) -> Bool {
+        written.load(ordering: .relaxed) - read.load(ordering: .acquiring) + count <= Self.places
+    }
 
     private func isAllowed(_ allowance: borrowing Atomic<Int64>, _ now: Int64) -> Bool {
         guard interval > 0 else { return true }

@@ -41,6 +41,7 @@ final class WorkerMailbox: Sendable {
     let turns = Counter()
     let overruns = Counter()
     let lostVerdicts = Counter()
+    let handedOn = Counter()
 
     private let mail = Atomic<Bool>(false)
     /// An errand that nobody has begun, as a reference that whoever takes it owns.

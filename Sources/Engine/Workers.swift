@@ -77,7 +77,7 @@ final class Workers {
     /// the kernel counts them; nil where only root may know.
     var arrivals: UInt32? {
         // First: what is handed on after that has only arrived twice.
-        let handedOn = sum { $0.place.totals.handedOn.value }
+        let handedOn = sum { $0.mailbox.handedOn.value }
         return PacketQueue.kernelCounters(of: queues).map {
             UInt32(truncatingIfNeeded: $0.sequence &+ $0.droppedQueueFull &- handedOn)
         }

@@ -202,7 +202,7 @@ private struct IptablesWriter {
 
     private mutating func add(_ item: PlanItem, at index: Int, chain: String, option: String, isOfFlows: Bool) {
         guard item.match.family == nil || item.match.family == family else { return }
-        var target = target(of: item.action)
+        var action = item.action
         var alternatives: [String] = []
         if item.match.isUnreadable {
             alternatives = ["-m bpf --bytecode \"\(PlanBytecode.unreadable(family))\" "]
@@ -211,7 +211,7 @@ private struct IptablesWriter {
         } else if let expressed = expressed(item.match, option: option) {
             alternatives = expressed
         } else {
-            target = self.target(of: .queue)
+            action = .queue
             alternatives = [interface(item.match, option)]
         }
         if item.tellsOpening, !isOfFlows, let marks = plan.marks, marks.opened != nil,
@@ -222,7 +222,11 @@ private struct IptablesWriter {
             }
         }
         for criteria in alternatives {
-            add(chain, "\(criteria)-m comment --comment \"\(item.place)\" -j \(target)", item: index)
+            rules.append(
+                PlanRule(
+                    chain: chain,
+                    text: "\(criteria)-m comment --comment \"\(item.place)\" -j \(target(of: action))", item: index,
+                    queues: action.queues))
         }
     }
 

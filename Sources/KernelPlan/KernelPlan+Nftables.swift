@@ -78,6 +78,8 @@ struct PlanRule: Equatable {
     /// The index of the item in its hook's list whose packets the rule counts; nil for what comes to no item, and for an
     /// item whose packets are counted with others'.
     var item: Int?
+    /// Whether its packets go to the queue.
+    var queues = false
 }
 
 private struct NftablesWriter {
@@ -198,7 +200,10 @@ private struct NftablesWriter {
             case .queue: queue(plan.queues)
             case .queueFirst: queue(plan.queues.lowerBound...plan.queues.lowerBound)
             }
-        add(chain, "\(criteria)counter \(verdict) comment \"\(item.place)\"", item: index)
+        rules.append(
+            PlanRule(
+                chain: chain, text: "\(criteria)counter \(verdict) comment \"\(item.place)\"", item: index,
+                queues: item.action.queues))
     }
 
     /// The packet that is a connection's first in the queue has a mark of its own: nobody else tells a connection from one

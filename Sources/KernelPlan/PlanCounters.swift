@@ -35,6 +35,8 @@ public struct PlanCounters: Sendable, Equatable {
     public internal(set) var outbound: [Traffic?]
     /// Packets of both hooks that passed for want of a payload, where the kernel counts them together.
     public internal(set) var payloadless = Traffic()
+    /// Packets of both hooks that were sent to the queue.
+    public internal(set) var queued = Traffic()
 
     /// What two listings of one plan have counted together.
     public static func + (a: PlanCounters, b: PlanCounters) -> PlanCounters { a.merged(b, +) }
@@ -49,6 +51,7 @@ public struct PlanCounters: Sendable, Equatable {
         var result = PlanCounters(
             inbound: merged(inbound, other.inbound), outbound: merged(outbound, other.outbound))
         result.payloadless = merge(payloadless, other.payloadless)
+        result.queued = merge(queued, other.queued)
         return result
     }
 

@@ -7,8 +7,10 @@ public struct PlanCounting: Sendable {
     private struct Chain {
         let name: String
         let isInbound: Bool
-        /// Of each rule: the item in its hook's list.
+        /// Of each rule: the item in its hook's list, if the rule does as the item says.
         let items: [Int?]
+        /// Of each rule: whether its packets go to the queue, as they do where a criterion cannot be said.
+        let queues: [Bool]
     }
 
     private let none: PlanCounters
@@ -22,21 +24,29 @@ public struct PlanCounting: Sendable {
         for (index, item) in plan.outbound.enumerated() where item.match.lacksPayload { none.outbound[index] = nil }
         self.none = none
         let counting = plan.nftablesRules.filter { $0.text.contains("counter") }
-        listings = [Self.chains(of: counting, KernelPlan.nftablesItemChains, inbound: "in")]
+        listings = [Self.chains(of: counting, plan, KernelPlan.nftablesItemChains, inbound: "in")]
     }
 
     /// As `iptables-save` and `ip6tables-save` list a plan.
     public init(iptables plan: KernelPlan) {
         none = PlanCounters(plan)
         listings = [Configuration.Family.inet4, .inet6].map {
-            Self.chains(of: plan.iptablesRules($0), KernelPlan.iptablesItemChains, inbound: "npflua-in")
+            Self.chains(of: plan.iptablesRules($0), plan, KernelPlan.iptablesItemChains, inbound: "npflua-in")
         }
     }
 
-    private static func chains(of rules: [PlanRule], _ names: [String], inbound: String) -> [Chain] {
+    private static func chains(
+        of rules: [PlanRule], _ plan: KernelPlan, _ names: [String], inbound: String
+    ) -> [Chain] {
         let byChain = Dictionary(grouping: rules) { $0.chain }
         return names.map { name in
-            Chain(name: name, isInbound: name.hasPrefix(inbound), items: (byChain[name] ?? []).map(\.item))
+            let rules = byChain[name] ?? []
+            let isInbound = name.hasPrefix(inbound)
+            let list = isInbound ? plan.inbound : plan.outbound
+            return Chain(
+                name: name, isInbound: isInbound,
+                items: rules.map { rule in rule.item.flatMap { list[$0].action.queues == rule.queues ? $0 : nil } },
+                queues: rules.map(\.queues))
         }
     }
 
@@ -71,7 +81,8 @@ public struct PlanCounting: Sendable {
                 let list = chain.isInbound ? \PlanCounters.inbound : \PlanCounters.outbound
                 let counted = counted[chain.name] ?? []
                 guard counted.count == chain.items.count else { return nil }
-                for (traffic, item) in zip(counted, chain.items) {
+                for (traffic, (item, isQueued)) in zip(counted, zip(chain.items, chain.queues)) {
+                    if isQueued { counters.queued = counters.queued + traffic }
                     guard let item, let sum = counters[keyPath: list][item] else { continue }
                     counters[keyPath: list][item] = sum + traffic
                 }

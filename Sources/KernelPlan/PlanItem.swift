@@ -10,6 +10,9 @@ public struct PlanItem: Sendable, Equatable {
         case queue
         /// The daemon decides, and its first worker is asked first: the packet may concern a flow of any worker.
         case queueFirst = "queue first"
+
+        /// Whether the daemon decides.
+        var queues: Bool { self == .queue || self == .queueFirst }
     }
 
     /// Which packets, of those that no item before this one matches.

@@ -34,7 +34,7 @@ extension LiveTests {
             let report = try network.end(receiver: receiver)
             let dropped =
                 try firewall.counter("dropped for a full queue") + firewall.counter("dropped for a full socket")
-            let unseen = try firewall.counter("passed unseen for a full queue")
+            let unseen = try firewall.counter("sent to a queue and not seen")
             let called = try firewall.rule("pass in on inside proto udp").calls
             let message: Comment = "\(sent) \(report) dropped \(dropped) unseen \(unseen) called \(called)"
             #expect(sent.sent == 2000 && report.damaged == 0 && report.duplicated == 0, message)
@@ -55,14 +55,21 @@ extension LiveTests {
             ] {
                 try network.write(changed, to: "npf.conf")
                 #expect(try firewall.npfctl("reload").status == 0)
-                #expect(try firewall.counter("passed unseen for a full queue") == unseen)
+                #expect(try firewall.counter("sent to a queue and not seen") == unseen)
             }
+            try network.run(on: .firewall, "iptables", "-t", "mangle", "-Z")
+            #expect(try firewall.counter("sent to a queue and not seen") == unseen)
             let second = try network.startReceiver()
             let again = try network.send("count=2000")
             _ = try network.end(receiver: second)
             let calledAgain = try firewall.rule("pass in on inside proto udp").calls
-            for command in ["stop", "start"] { #expect(try firewall.npfctl(command).status == 0, "\(command)") }
-            let more = try firewall.counter("passed unseen for a full queue") - unseen
+            let open = try firewall.counter("sent to a queue and not seen")
+            try network.write(rules.replacing("fail open", with: "fail closed"), to: "npf.conf")
+            for command in ["stop", "start", "reload"] {
+                #expect(try firewall.npfctl(command).status == 0, "\(command)")
+            }
+            let more = try firewall.counter("sent to a queue and not seen") - unseen
+            #expect(open == unseen + more)
             #expect(
                 fail == "closed" ? more == 0 : more > 0 && calledAgain + more == again.sent,
                 "\(again) unseen \(more) called \(calledAgain)")

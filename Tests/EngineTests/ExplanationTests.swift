@@ -60,6 +60,8 @@ import Testing
         #expect(try PacketDescription(arguments: words + [text]).payload == contents)
         #expect(try PacketDescription(arguments: [(words + ["\"\(text)\""]).joined(separator: " ")]).payload.count > 2)
         #expect(try PacketDescription(arguments: words + ["12"]).payload == [UInt8](repeating: 0, count: 12))
+        let named = ["in", "on", "data"] + words[1...] + ["data", "flags", "A"]
+        #expect(try PacketDescription(arguments: named).payload == Array("data".utf8))
     }
 
     @Test(arguments: [
@@ -100,6 +102,15 @@ import Testing
         #expect(failed.last?.hasPrefix("  ") == true && !failed.contains { $0.contains("loaded") }, "\(failed)")
         let passed = try explainer.explain(PacketDescription(parsing: "out \(packet)"), at: 1).steps
         #expect(!passed.contains { $0.contains("script") }, "\(passed)")
+
+        // However much it logs before.
+        let chatty = try ScriptFolder([
+            "f.lua": "function filter(pkt) for i = 1, 70 do require('npf').log('info', '') end error('a\\r\\nb') end"
+        ]).load("procedure \"p\" { lua: call filter, file \"f.lua\" }\ngroup default { pass all apply \"p\" }")
+        var other = try Explainer(chatty)
+        let said = try other.explain(PacketDescription(parsing: "in \(packet)"), at: 1).steps
+        #expect(said.count { $0 == "script, info: " } == 63 && said.last == "script: 7 more messages", "\(said)")
+        #expect(said.contains("script: f.lua:1: a") && said.contains("  b"), "\(said)")
 
         let test = try PolicyTest(parsing: "block in \(packet)\npass in \(packet)\nblock out \(packet)", file: "t")
         #expect(

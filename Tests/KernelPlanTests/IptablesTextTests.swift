@@ -220,6 +220,41 @@ struct IptablesTextTests {
         }
     }
 
+    /// Packets of rules that iptables cannot be told are the daemon's to count, and not what their item says.
+    @Test func whatCannotBeSaidIsCountedAsQueued() throws {
+        let text = """
+            procedure "p" { lua: call f }
+            group default {
+            block in all
+            pass in final proto tcp flags E/E all
+            pass in final proto udp to any port 1
+            pass in final proto udp to any port 2 apply "p"
+            pass out all
+            }
+            """
+        let plan = try KernelPlan(
+            compiling: Configuration(parsing: Array(text.utf8), file: "npf.conf"), queues: 7...7, failOpen: true)
+        var packets: (queued: UInt64, passed: UInt64) = (0, 0)
+        // Each rule has a bit of its own.
+        var bit: UInt64 = 0
+        let listings = [Configuration.Family.inet4, .inet6].map { family in
+            let rules = plan.iptablesRestore(family).split(separator: "\n").filter { $0.hasPrefix("-A npflua-") }
+            let counted = rules.map { rule in
+                let count = UInt64(1) << bit
+                bit += 1
+                if rule.contains("NFQUEUE") { packets.queued += count }
+                if rule.contains("npf.conf") && rule.hasSuffix("RETURN") { packets.passed += count }
+                return "[\(count):0] \(rule)"
+            }
+            return IptablesListing(counted.joined(separator: "\n"))
+        }
+        let counters = try #require(PlanCounting(iptables: plan).counters(inIptables: listings[0], listings[1]))
+        #expect(counters.queued.packets == packets.queued && packets.queued > 0)
+        let passed = counters.sum(plan) { $0.action == .accept }.packets
+        #expect(bit < 64 && passed & packets.passed == packets.passed && passed & packets.queued == 0)
+        #expect((counters - counters).queued.packets == 0 && (counters + counters).queued.packets == 2 * packets.queued)
+    }
+
     @Test func longListsAreQueuedAndPortsAreSplit() throws {
         func plan(_ rule: String) throws -> [String] {
             let text = "group default {\n\n\(rule)\n}\n"
