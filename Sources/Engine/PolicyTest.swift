@@ -56,9 +56,12 @@ public struct PolicyTest: Sendable {
 
     /// Runs the packets through a configuration.
     ///
+    /// - Parameter note: takes a line for each packet that was decided as expected, although a script failed.
     /// - Returns: the packets that were decided otherwise than expected, a line each.
     /// - Throws: `ConfigurationErrors` where a script cannot be loaded.
-    public func run(_ configuration: LoadedConfiguration) throws(ConfigurationErrors) -> [String] {
+    public func run(
+        _ configuration: LoadedConfiguration, note: (String) -> Void = { _ in }
+    ) throws(ConfigurationErrors) -> [String] {
         var explainer = try Explainer(configuration)
         var clock: Int64 = 1_000_000_000
         var differences: [String] = []
@@ -67,7 +70,12 @@ public struct PolicyTest: Sendable {
             case .wait(let seconds): clock += seconds * 1_000_000_000
             case .packet(let packet, let expected):
                 let explanation = explainer.explain(packet, at: clock)
-                guard explanation.decision != expected else { continue }
+                guard explanation.decision != expected else {
+                    if let failure = explainer.failure {
+                        note("\(file):\(line): decided as expected, but a script failed: \(failure)")
+                    }
+                    continue
+                }
                 let rule = explanation.rule.map { "“\($0)”" } ?? "default, for no rule matched"
                 let place = explanation.location.map { " (\($0))" } ?? ""
                 let reason = explainer.failure.map { "; a script failed: \($0)" } ?? ""

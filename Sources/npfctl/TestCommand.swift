@@ -23,7 +23,8 @@ struct TestCommand: ParsableCommand {
             let test = try PolicyTest(parsing: readText(file), file: file == "-" ? "stdin" : file)
             let differences = try test.run(
                 LoadedConfiguration(
-                    text: Array(readText(config).utf8), file: config, scripts: ScriptDirectory(path: scripts)))
+                    text: Array(readText(config).utf8), file: config, scripts: ScriptDirectory(path: scripts))
+            ) { StandardStream.error.write("\($0)\n") }
             for difference in differences { StandardStream.output.write("\(difference)\n") }
             guard differences.isEmpty else { throw ExitCode.failure }
             StandardStream.output.write("\(test.packetCount) packets are decided as expected\n")

@@ -113,11 +113,13 @@ import Testing
         #expect(said.contains("script: f.lua:1: a") && said.contains("  b"), "\(said)")
 
         let test = try PolicyTest(parsing: "block in \(packet)\npass in \(packet)\nblock out \(packet)", file: "t")
+        var notes: [String] = []
         #expect(
-            try test.run(rules) == [
+            try test.run(rules, note: { notes.append($0) }) == [
                 "t:1: expected block, got pass by “pass in all apply \"p\"” (npf.conf:2:17); a script failed: \(message)",
                 "t:3: expected block, got pass by “pass out all” (npf.conf:3:1)",
             ])
+        #expect(notes == ["t:2: decided as expected, but a script failed: \(message)"])
     }
 
     @Test func everyLineOfATestThatCannotBeReadIsNamed() {
