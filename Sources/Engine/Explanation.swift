@@ -44,11 +44,14 @@ public struct Explainer: ~Copyable {
         let steps = ExplanationText.steps(of: walk.steps, in: ruleset)
         walk.steps = []
         messages += takeMessages()
+        var procedure = walk.match.procedure
+        if case .pass(let match) = known { procedure = match.procedure }
+        let name = procedure < 0 ? "" : ruleset.procedures[Int(procedure)].name
         let dropped = filter.messages.takeDropped()
         return ExplanationReport(
             walk.match, decision: "\(decision.verdict)", in: ruleset,
             steps: ExplanationText.lines(about: known, in: ruleset) + steps
-                + ExplanationText.lines(about: decision, in: ruleset)
+                + ExplanationText.lines(about: decision, by: name)
                 + messages.flatMap(ExplanationText.lines(of:))
                 + (dropped == 0 ? [] : ["script: \(dropped) more messages"]))
     }
@@ -175,8 +178,8 @@ enum ExplanationText {
         }
     }
 
-    /// What besides the rules had a part in a decision.
-    static func lines(about decision: Decision, in ruleset: CompiledRuleset) -> [String] {
+    /// What besides the rules had a part in a decision; `procedure` is the name of the one that was run.
+    static func lines(about decision: Decision, by procedure: String) -> [String] {
         var lines: [String] = []
         switch decision.state {
         case .created: lines.append("state: made; the rest of the connection passes by it")
@@ -184,13 +187,15 @@ enum ExplanationText {
         case .none, .known, .invalid: break
         }
         switch decision.cause {
-        case .procedure: lines.append("procedure: blocks the packet")
-        case .error: lines.append("procedure: its script failed, and its error policy decides")
+        case .procedure: lines.append("procedure: “\(procedure)” blocks the packet")
+        case .error:
+            lines.append(
+                "procedure: the script of “\(procedure)” failed, and its `error \(decision.verdict)` decides")
         case .options: lines.append("options: the packet has IP options, which are forbidden")
         case .state where decision.state == .none: lines.append("flow: a script has decided the rest of it")
         default: break
         }
-        if decision.isChanged { lines.append("procedure: changes the packet") }
+        if decision.isChanged { lines.append("procedure: “\(procedure)” changes the packet") }
         if decision.isAnswered { lines.append("the sender is told") }
         return lines
     }

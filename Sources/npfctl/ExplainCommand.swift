@@ -96,11 +96,15 @@ private struct ExplanationLine: Encodable {
     let entry: Int
     let decision: String
     let rule: String?
+    let location: String?
+    let steps: [String]
 
     init(_ report: ExplanationReport) {
         ruleset = report.ruleset
         entry = report.entry
         decision = report.decision
         rule = report.rule
+        location = report.location
+        steps = report.steps
     }
 }

@@ -124,6 +124,37 @@ extension LiveTests {
             #expect(result.errorOutput.contains(filled(said)), "\(result.errorOutput)")
         }
 
+        private struct Explanation: Decodable {
+            var decision: String
+            var location: String?
+            var rule: String?
+            var steps: [String]
+        }
+
+        @Test func explanationsAsObjectsSayAllThatTheirTextSays() throws {
+            let network = try Network(ipv6: false)
+            let conf = try network.write(
+                "procedure \"p\" { lua: call f }\ngroup default { pass in all apply \"p\" }\n", to: "npf.conf")
+            try network.write("function f(pkt) return pkt.x.y end\n", to: "f.lua")
+            func explain(_ arguments: String...) throws -> String {
+                let packet = "in proto udp from 192.0.2.1 port 1 to 192.0.2.2 port 2"
+                let result = try Command.run(
+                    ["\(Firewall.programs)/npfctl", "explain", "-c", conf, "--scripts", network.folder] + arguments
+                        + [packet])
+                #expect(result.status == 0, "\(result.errorOutput)")
+                return result.output
+            }
+            let object = try JSONDecoder().decode(Explanation.self, from: Data(explain("--json").utf8))
+            let place = try #require(object.location)
+            #expect(place == "\(conf):2:17" && object.decision == "block")
+            #expect(object.steps.contains { $0.hasPrefix("script: f.lua:1: ") }, "\(object.steps)")
+            let rule = try #require(object.rule)
+            #expect(
+                try explain()
+                    == (object.steps + ["\(object.decision): “\(rule)” (\(place))", ""])
+                    .joined(separator: "\n"))
+        }
+
         /// A capture of one UDP packet.
         private static let capture: [UInt8] =
             [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0]

@@ -100,6 +100,7 @@ import Testing
         let failed = try explainer.explain(PacketDescription(parsing: "in \(packet)"), at: 1).steps
         #expect(failed.contains("script, warning: 7 bytes") && failed.contains("script: \(message)"), "\(failed)")
         #expect(failed.last?.hasPrefix("  ") == true && !failed.contains { $0.contains("loaded") }, "\(failed)")
+        #expect(failed.contains("procedure: the script of “p” failed, and its `error pass` decides"), "\(failed)")
         let passed = try explainer.explain(PacketDescription(parsing: "out \(packet)"), at: 1).steps
         #expect(!passed.contains { $0.contains("script") }, "\(passed)")
 
@@ -110,6 +111,7 @@ import Testing
         var other = try Explainer(chatty)
         let said = try other.explain(PacketDescription(parsing: "in \(packet)"), at: 1).steps
         #expect(said.count { $0 == "script, info: " } == 63 && said.last == "script: 7 more messages", "\(said)")
+        #expect(said.contains("procedure: the script of “p” failed, and its `error block` decides"), "\(said)")
         #expect(said.contains("script: f.lua:1: a") && said.contains("  b"), "\(said)")
 
         let test = try PolicyTest(parsing: "block in \(packet)\npass in \(packet)\nblock out \(packet)", file: "t")
