@@ -95,8 +95,10 @@ extension Parser {
     /// Notes that the table `name` is used.
     mutating func use(table name: String, at location: SourceLocation) throws(Diagnostic) {
         guard tables.contains(name) else {
-            let near = closest(to: name, among: tables.places.keys.sorted()).map { "; did you mean `<\($0)>`?" }
-            throw Diagnostic(at: location, "the table `<\(name)>` is not defined before this\(near ?? "")")
+            let advice =
+                closest(to: name, among: tables.places.keys.sorted()).map { "did you mean `<\($0)>`?" }
+                ?? "`table <\(name)> type ipset` defines it"
+            throw Diagnostic(at: location, "the table `<\(name)>` is not defined before this; \(advice)")
         }
         tables.use(name)
     }

@@ -122,7 +122,9 @@ extension Parser {
     }
 
     func undefined(_ name: String, at location: SourceLocation) -> Diagnostic {
-        let near = closest(to: name, among: Array(variables.keys).sorted()).map { "; did you mean `$\($0)`?" }
-        return Diagnostic(at: location, "the variable `$\(name)` is not defined before this\(near ?? "")")
+        let advice =
+            closest(to: name, among: Array(variables.keys).sorted()).map { "did you mean `$\($0)`?" }
+            ?? "`$\(name) = …` defines it"
+        return Diagnostic(at: location, "the variable `$\(name)` is not defined before this; \(advice)")
     }
 }

@@ -123,6 +123,10 @@ public struct LoadedConfiguration: Sendable {
             do throws(ScriptError) {
                 scripts[call.file] = try directory.script(call.file)
             } catch {
+                var error = error
+                if call.file == "\(call.function).lua" && !ruleset.scriptFilters.contains(call) {
+                    error.message += "; `file \"NAME.lua\"` behind `call \(call.function)` names another script"
+                }
                 throw ConfigurationErrors(Self.diagnostic(error, at: call.location))
             }
         }

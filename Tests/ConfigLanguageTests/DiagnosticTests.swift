@@ -108,11 +108,14 @@ struct DiagnosticTests {
         ("$a = 10x", "1:6: `10x` is no number; put a name that begins with a digit in quotes"),
         ("$a = 0x", "1:6: `0x` is no hexadecimal number of at most 64 bits"),
         ("$a = \"abc", "1:6: a string without its closing `\"`"),
-        ("$a = { $b }", "1:8: the variable `$b` is not defined before this"),
+        ("$a = { $b }", "1:8: the variable `$b` is not defined before this; `$b = …` defines it"),
         ("$a = 1 - x", "1:10: expected a number after `-`, not `x`"),
         ("$a = 1\n$a = $a", "2:6: `$a` is a part of itself"),
         ("$a = 1\n$b = { $a }\n$a = { 2, $b }", "2:8: `$a` is a part of itself"),
-        ("$a = <t>", "1:6: the table `<t>` is not defined before this"),
+        (
+            "$a = <t>",
+            "1:6: the table `<t>` is not defined before this; `table <t> type ipset` defines it"
+        ),
         (
             "$a = 00:11:22:33:44:55",
             "1:6: `00:11:22:33:44:55`: only IP packets come here; filter frames with a table of nftables for `bridge` or "

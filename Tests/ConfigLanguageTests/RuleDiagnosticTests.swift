@@ -59,7 +59,10 @@ struct RuleDiagnosticTests {
                 + "each once"
         ),
         ("pass all apply x", "16: expected a procedure's name in quotes after `apply`, not `x`"),
-        ("pass all apply \"x\"", "16: the procedure `\"x\"` is not defined before this"),
+        (
+            "pass all apply \"x\"",
+            "16: the procedure `\"x\"` is not defined before this; `procedure \"x\" { … }` defines it"
+        ),
         (
             "pass in out all",
             "9: `out` is out of place: a rule says its action, `stateful`, `in` or `out`, "
@@ -67,7 +70,7 @@ struct RuleDiagnosticTests {
                 + "each once"
         ),
         ("pass on all", "9: `all` is a word of the language; as a name it needs quotes"),
-        ("pass on $x all", "9: the variable `$x` is not defined before this"),
+        ("pass on $x all", "9: the variable `$x` is not defined before this; `$x = …` defines it"),
         (
             "pass on abcdefghijklmnop all",
             "9: `abcdefghijklmnop` is no interface name: at most 15 bytes without blanks, quotes, `/` and `:`"
@@ -174,12 +177,18 @@ struct RuleDiagnosticTests {
             "pass from 10.0.0.1 to fe80::1",
             "23: `fe80::1` is IPv6, and the rule is about the other family; write a rule for each"
         ),
-        ("pass from $nope", "11: the variable `$nope` is not defined before this"),
+        (
+            "pass from $nope",
+            "11: the variable `$nope` is not defined before this; `$nope = …` defines it"
+        ),
         ("pass from 5", "11: expected an address after `from`, not `5`"),
         ("pass from example.com", "11: expected an address, not `example.com`; names of hosts are not resolved"),
         ("pass from localhost", "11: expected an address, not `localhost`; names of hosts are not resolved"),
         ("pass to port 53", "9: expected an address before `port`; `any port …` takes those of every address"),
-        ("pass from <t>", "11: the table `<t>` is not defined before this"),
+        (
+            "pass from <t>",
+            "11: the table `<t>` is not defined before this; `table <t> type ipset` defines it"
+        ),
         (
             "pass family inet6 from inet4(lo)",
             "24: `inet4(lo)` is IPv4, and the rule is about the other family; write a rule for each"
@@ -193,7 +202,10 @@ struct RuleDiagnosticTests {
         ("pass to any port 70000", "18: 70000 is no port: they go from 0 to 65535"),
         ("pass to any port 10-5", "18: no port is in the range 10-5; write 5-10"),
         ("pass to any port { 1, 10-5 }", "23: no port is in the range 10-5; write 5-10"),
-        ("pass to any port $nope", "18: the variable `$nope` is not defined before this"),
+        (
+            "pass to any port $nope",
+            "18: the variable `$nope` is not defined before this; `$nope = …` defines it"
+        ),
         ("pass to any port htp", "18: the port name `htp` is unknown; did you mean `http`?"),
         (
             "pass to any port nosuchservice",

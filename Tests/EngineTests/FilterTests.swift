@@ -1,3 +1,4 @@
+import ConfigLanguage
 import Engine
 import Packet
 import TestSupport
@@ -271,5 +272,26 @@ import Testing
         #expect(decide(&filter, .out) == .pass)
         #expect(decide(&filter, .in) == .block)
         #expect(decide(&filter, .out) == .block)
+    }
+
+    /// Where the name of the file was guessed from the function's, what is missing may be the file's name.
+    @Test(arguments: [
+        ("{ lua: call f }", "; `file \"NAME.lua\"` behind `call f` names another script"),
+        ("{ lua: call f, file \"g.lua\" }", ""),
+    ])
+    func missingScriptIsNamed(calls: String, advice: String) throws {
+        let folder = try ScriptFolder([:])
+        let file = advice.isEmpty ? "g.lua" : "f.lua"
+        let errors = #expect(throws: ConfigurationErrors.self) {
+            try folder.load("procedure \"p\" \(calls)\ngroup default { pass all }")
+        }
+        #expect(
+            errors?.diagnostics.map(\.description) == [
+                "npf.conf:1:17: \(folder.path)/\(file): No such file or directory\(advice)"
+            ])
+        let asked = #expect(throws: ConfigurationErrors.self) {
+            try folder.load("group default { pass all lua-filter \"filter.lua\" }")
+        }
+        #expect(asked?.diagnostics.first?.message == "\(folder.path)/filter.lua: No such file or directory")
     }
 }

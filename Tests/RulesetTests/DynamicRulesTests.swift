@@ -73,8 +73,14 @@ struct DynamicRulesTests {
             "pass all lua-filter \"x\"",
             "rule:1:10: `lua-filter`: a rule of a dynamic ruleset has no scripts and procedures"
         ),
-        ("pass from $a", "rule:1:11: the variable `$a` is not defined before this"),
-        ("pass from <u>", "rule:1:11: the table `<u>` is not defined before this"),
+        (
+            "pass from $a",
+            "rule:1:11: the variable `$a` is not defined before this; `$a = …` defines it"
+        ),
+        (
+            "pass from <u>",
+            "rule:1:11: the table `<u>` is not defined before this; `table <u> type ipset` defines it"
+        ),
         ("pass from ifaddrs(lo)", "rule:1:11: `ifaddrs`: a rule of a dynamic ruleset names addresses or a table"),
         ("group \"x\" { }", "rule:1:1: expected `pass` or `block`, not `group`"),
     ])
