@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "CLinuxShim.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -48,6 +50,29 @@ int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid)
 void linux_malloc_trim(void)
 {
 	malloc_trim(0);
+}
+
+static int unmap_object(struct dl_phdr_info *object, size_t size, void *context)
+{
+	(void)size;
+	(void)context;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+		/* A writable segment has been relocated: what the file says of it is not what it holds. */
+		if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+		uintptr_t begin = object->dlpi_addr + segment->p_vaddr;
+		uintptr_t end = begin + segment->p_filesz;
+		begin &= ~(page - 1);
+		madvise((void *)begin, (end - begin + page - 1) & ~(page - 1), MADV_DONTNEED);
+	}
+	/* The program itself comes first, and what it shares with others stays. */
+	return 1;
+}
+
+void linux_unmap_program(void)
+{
+	dl_iterate_phdr(unmap_object, NULL);
 }
 
 int linux_memfd_create(const char *name)

@@ -170,6 +170,8 @@ public final class Daemon {
     ///
     /// - Throws: where the packet loop cannot go on; the kernel rules then stay, and do what `set fail` says.
     public func run() throws {
+        // What starting took.
+        ResidentMemory.giveBack()
         var isRunning = true
         while isRunning {
             let count = try epoll.wait()

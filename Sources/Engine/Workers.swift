@@ -111,7 +111,7 @@ final class Workers {
         guard !retired.isEmpty else { return }
         retired = []
         // For a moment there were all scripts twice.
-        HeapMemory.giveBackFreePages()
+        ResidentMemory.giveBack()
     }
 
     /// Has the workers walk other dynamic rules; all else stays as it is.

@@ -34,6 +34,8 @@ int linux_recvmmsg(int fd, struct linux_mmsghdr *messages, unsigned int count, i
 int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
 
 void linux_malloc_trim(void);
+/* Unmaps the pages of the program's file that it cannot have written to; they are mapped again as they are used. */
+void linux_unmap_program(void);
 int linux_memfd_create(const char *name);
 int linux_pidfd_open(pid_t pid);
 int linux_pthread_setname(const char *name);
