@@ -95,10 +95,9 @@ extension Parser {
     /// Notes that the table `name` is used.
     mutating func use(table name: String, at location: SourceLocation) throws(Diagnostic) {
         guard tables.contains(name) else {
-            let advice =
-                closest(to: name, among: tables.places.keys.sorted()).map { "did you mean `<\($0)>`?" }
-                ?? "`table <\(name)> type ipset` defines it"
-            throw Diagnostic(at: location, "the table `<\(name)>` is not defined before this; \(advice)")
+            throw undefined(
+                "table", name, among: tables.places.keys, written: { "<\($0)>" }, by: "table <\(name)> type ipset",
+                at: location)
         }
         tables.use(name)
     }

@@ -196,10 +196,9 @@ extension Parser {
         guard case .string = token.kind else { throw unexpected("a procedure's name in quotes") }
         let name = try parseQuotedName("a procedure's name")
         guard procedures.contains(name) else {
-            let advice =
-                closest(to: name, among: procedures.places.keys.sorted()).map { "did you mean `\"\($0)\"`?" }
-                ?? "`procedure \"\(name)\" { … }` defines it"
-            throw Diagnostic(at: location, "the procedure `\"\(name)\"` is not defined before this; \(advice)")
+            throw undefined(
+                "procedure", name, among: procedures.places.keys, written: { "\"\($0)\"" },
+                by: "procedure \"\(name)\" { … }", at: location)
         }
         procedures.use(name)
         return name

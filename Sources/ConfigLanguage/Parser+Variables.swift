@@ -122,9 +122,22 @@ extension Parser {
     }
 
     func undefined(_ name: String, at location: SourceLocation) -> Diagnostic {
+        undefined("variable", name, among: variables.keys, written: { "$\($0)" }, by: "$\(name) = …", at: location)
+    }
+
+    /// What to say where a name is used that nothing has defined.
+    ///
+    /// - Parameters:
+    ///   - known: the names that there are of its kind.
+    ///   - written: such a name as it stands in rules.
+    ///   - definition: what would define it.
+    func undefined(
+        _ kind: String, _ name: String, among known: some Sequence<String>, written: (String) -> String,
+        by definition: String, at location: SourceLocation
+    ) -> Diagnostic {
         let advice =
-            closest(to: name, among: Array(variables.keys).sorted()).map { "did you mean `$\($0)`?" }
-            ?? "`$\(name) = …` defines it"
-        return Diagnostic(at: location, "the variable `$\(name)` is not defined before this; \(advice)")
+            closest(to: name, among: known.sorted()).map { "did you mean `\(written($0))`?" }
+            ?? "`\(definition)` defines it"
+        return Diagnostic(at: location, "the \(kind) `\(written(name))` is not defined before this; \(advice)")
     }
 }

@@ -124,6 +124,24 @@ import Testing
         #expect(notes == ["t:2: decided as expected, but a script failed: \(message)"])
     }
 
+    /// What passes by its state meets the procedure of the rule that made that, not of the one that matches.
+    @Test func procedureOfTheStateIsNamed() throws {
+        var explainer = try Explainer(
+            ScriptFolder(["filter.lua": "function filter(hdr, pld) return #pld < 2 end"]).load(
+                """
+                procedure "p" { lua: call filter }
+                group default { pass stateful out proto udp all apply "p"
+                block in all }
+                """))
+        let packets = [
+            "out proto udp from 192.0.2.1 port 1 to 192.0.2.2 port 2 data 1",
+            "in proto udp from 192.0.2.2 port 2 to 192.0.2.1 port 1 data 2",
+        ]
+        let steps = try packets.map { try explainer.explain(PacketDescription(parsing: $0), at: 1).steps }
+        #expect(!steps[0].contains { $0.hasPrefix("procedure") }, "\(steps[0])")
+        #expect(steps[1].contains("procedure: “p” blocks the packet"), "\(steps[1])")
+    }
+
     @Test func everyLineOfATestThatCannotBeReadIsNamed() {
         let text = "drop all\n# comment\npass in proto tcp from 10.0.0.1 port x to 10.0.0.2\n  wait -1\n"
         let error = #expect(throws: ConfigurationErrors.self) { try PolicyTest(parsing: text, file: "t") }

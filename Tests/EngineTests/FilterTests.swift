@@ -276,22 +276,21 @@ import Testing
 
     /// Where the name of the file was guessed from the function's, what is missing may be the file's name.
     @Test(arguments: [
-        ("{ lua: call f }", "; `file \"NAME.lua\"` behind `call f` names another script"),
-        ("{ lua: call f, file \"g.lua\" }", ""),
+        (
+            "procedure \"p\" { lua: call f }", "1:17", "f.lua",
+            "; `file \"NAME.lua\"` behind `call f` names another script"
+        ),
+        ("procedure \"p\" { lua: call f, file \"g.lua\" }", "1:17", "g.lua", ""),
+        ("group \"a\" { pass all lua-filter \"match.lua\" }", "1:33", "match.lua", ""),
     ])
-    func missingScriptIsNamed(calls: String, advice: String) throws {
+    func missingScriptIsNamed(rules: String, place: String, file: String, advice: String) throws {
         let folder = try ScriptFolder([:])
-        let file = advice.isEmpty ? "g.lua" : "f.lua"
         let errors = #expect(throws: ConfigurationErrors.self) {
-            try folder.load("procedure \"p\" \(calls)\ngroup default { pass all }")
+            try folder.load("\(rules)\ngroup default { pass all }")
         }
         #expect(
             errors?.diagnostics.map(\.description) == [
-                "npf.conf:1:17: \(folder.path)/\(file): No such file or directory\(advice)"
+                "npf.conf:\(place): \(folder.path)/\(file): No such file or directory\(advice)"
             ])
-        let asked = #expect(throws: ConfigurationErrors.self) {
-            try folder.load("group default { pass all lua-filter \"filter.lua\" }")
-        }
-        #expect(asked?.diagnostics.first?.message == "\(folder.path)/filter.lua: No such file or directory")
     }
 }
